@@ -1,0 +1,96 @@
+"""SQL databases behind one small interface. Only store classes and migrations use it; modules use stores.
+
+Queries are in the dialect of the implementation's kind. PostgreSQL parameters are `%(name)s`,
+ClickHouse parameters are `{name:Type}`; values never go into the text.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Row = dict[str, Any]
+
+
+class DatabaseInterface(ABC):
+    """A named database. Methods raise Unavailable when it does not answer and DatabaseError for bad statements."""
+
+    @abstractmethod
+    async def connect(self) -> None:
+        """Open the pool and create the database if it does not exist. Idempotent."""
+
+    @abstractmethod
+    async def disconnect(self) -> None:
+        """Close the pool. Idempotent."""
+
+    @property
+    @abstractmethod
+    def is_connected(self) -> bool:
+        """True between connect and disconnect."""
+
+    @abstractmethod
+    async def health_check(self) -> None:
+        """Return when a trivial query answers; raises Unavailable."""
+
+    @abstractmethod
+    async def execute(self, statement: str, params: Mapping[str, Any] | None = None) -> int:
+        """Run one statement; returns the number of rows it touched (0 where the engine does not say)."""
+
+    @abstractmethod
+    async def fetch_one(self, query: str, params: Mapping[str, Any] | None = None) -> Row | None:
+        """Return the first row, or None."""
+
+    @abstractmethod
+    async def fetch_all(self, query: str, params: Mapping[str, Any] | None = None) -> list[Row]:
+        """Return all rows in query order; the query has a LIMIT wherever the result is not bounded by itself."""
+
+    @abstractmethod
+    async def insert_one(self, table: str, row: Mapping[str, Any]) -> None:
+        """Insert one row. Nested mappings and lists go into JSONB or, in ClickHouse, into String columns as JSON."""
+
+    @abstractmethod
+    async def bulk_insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Insert rows with equal keys, all or none; returns how many."""
+
+
+class DatabaseError(Exception):
+    """The database understood and refused: a constraint, a missing table, bad SQL. A defect, not bad input."""
+
+
+class RelationalDatabase(DatabaseInterface):
+    """PostgreSQL."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractAsyncContextManager["RelationalDatabase"]:
+        """All statements on the yielded object are one transaction: committed at the end, rolled back on an exception."""
+
+
+class AnalyticalDatabase(DatabaseInterface):
+    """ClickHouse. Inserts are durable on return."""
+
+    @abstractmethod
+    async def insert_json_rows(self, table: str, rows: Sequence[bytes]) -> None:
+        """Append JSON objects as they are, one a row. Unknown fields are ignored, nested ones land in String as JSON."""
+
+    @abstractmethod
+    async def fetch_arrow(self, query: str, params: Mapping[str, Any] | None = None) -> "pa.Table":
+        """Return a result as Arrow columns."""
+
+
+class DatabaseFactory(ABC):
+    """Named databases of a process (`--db events=clickhouse`), each connected on first use."""
+
+    @abstractmethod
+    def relational(self, name: str) -> RelationalDatabase:
+        """Return the PostgreSQL database of that name. Raises InvalidInput if it is of another kind."""
+
+    @abstractmethod
+    def analytical(self, name: str) -> AnalyticalDatabase:
+        """Return the ClickHouse database of that name. Raises InvalidInput if it is of another kind."""
+
+    @abstractmethod
+    def get(self, name: str) -> DatabaseInterface:
+        """Return the database of that name, whichever kind it is."""

@@ -1,0 +1,30 @@
+"""Exchange rates with their history."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+
+import msgspec
+
+
+class CurrencyRate(msgspec.Struct, frozen=True, kw_only=True):
+    """One unit of `from_currency` is worth `rate` units of `to_currency` on `effective_on`, as known since `loaded_at`."""
+
+    from_currency: str
+    to_currency: str
+    rate: Decimal
+    effective_on: date
+    loaded_at: datetime
+
+
+class RateStore(ABC):
+    """Rates are only ever added; a corrected rate is a newer row for the same day. Raises Unavailable."""
+
+    @abstractmethod
+    async def add(self, rates: Sequence[CurrencyRate]) -> int:
+        """Store rates in one transaction; one that equals the newest known of its pair and day adds nothing. Returns how many were new."""
+
+    @abstractmethod
+    async def loaded_since(self, loaded_after: datetime | None) -> list[CurrencyRate]:
+        """Return rates loaded after that instant (all of them for None), ordered by loaded_at."""

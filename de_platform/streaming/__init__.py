@@ -1,0 +1,1 @@
+"""The only consumer loop of the platform."""
