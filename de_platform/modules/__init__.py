@@ -1,1 +1,1 @@
-"""One folder a module: `main.py` (the class), `module.json` (its descriptor), `tests/`. Modules never import each other."""
+"""One folder a module: `main.py` (the class), `module.json` (its descriptor), `tests/`. No module imports another."""

@@ -1,9 +1,9 @@
 """The platform's exceptions.
 
-    PlatformError
-    ├── InvalidInput     what a client or operator sent is wrong: dead letter, error record or 4xx; never retried
-    ├── Unavailable      a dependency cannot be reached right now: back off, pause, 503; always retried
-    └── (anything else is a defect of ours and crashes, or is counted by the consecutive-error threshold)
+PlatformError
+├── InvalidInput     what a client or operator sent is wrong: dead letter, error record or 4xx; never retried
+├── Unavailable      a dependency cannot be reached right now: back off, pause, 503; always retried
+└── (anything else is a defect of ours and crashes, or is counted by the consecutive-error threshold)
 """
 
 from collections.abc import Sequence

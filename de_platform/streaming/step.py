@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from de_platform.services.message_queue.interface import Batch, Message
+from de_platform.pipeline.messages import Batch, Message
 
 State = TypeVar("State")
 
@@ -47,21 +47,21 @@ class Step(ABC, Generic[State]):
         batch: nothing of `state` may have changed by then) or anything else for a defect.
         """
 
-    async def flush(self, state: State) -> None:  # noqa: B027 - only sinks have something to flush
-        """Make durable whatever `state` buffers; called before every checkpoint. Raises Unavailable; may be called again."""
+    async def flush(self, state: State) -> None:
+        """Make durable whatever `state` buffers; called before every checkpoint, again after Unavailable."""
 
     def flush_due(self, state: State) -> bool:  # noqa: ARG002
         """Say whether a checkpoint should come now instead of at the next interval (a full buffer, say)."""
         return False
 
-    def idle(self, state: State) -> None:  # noqa: ARG002, B027
+    def idle(self, state: State) -> None:
         """Called when a partition has been quiet for a while, so that time-driven state can move."""
 
     def snapshot(self, state: State) -> Snapshot:  # noqa: ARG002
-        """Return the state as segments. Called after `flush`; the loop confirms a durable save with `snapshot_saved`."""
+        """Return the state as segments. Called after `flush`; `snapshot_saved` confirms a durable save."""
         return Snapshot()
 
-    def snapshot_saved(self, state: State) -> None:  # noqa: ARG002, B027
+    def snapshot_saved(self, state: State) -> None:
         """Learn that the last snapshot is durable: its new segments may be listed as kept from now on."""
 
     def restore(self, partition: int, segments: Mapping[str, bytes]) -> State:  # noqa: ARG002

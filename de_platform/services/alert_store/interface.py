@@ -26,7 +26,10 @@ class AlertStore(ABC):
 
     @abstractmethod
     async def add(self, alerts: Sequence[Alert]) -> int:
-        """Store alerts whose `alert_id` is not there yet, in one transaction; the first one stays. Returns how many were new."""
+        """Store alerts whose `alert_id` is not there yet, in one transaction; the first one stays.
+
+        Returns how many were new.
+        """
 
     @abstractmethod
     async def get(self, scope: TenantScope, alert_id: str) -> Alert | None:

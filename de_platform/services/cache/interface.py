@@ -45,4 +45,4 @@ class CacheInterface(ABC):
 
     @abstractmethod
     def subscribe(self, channel: str) -> AsyncIterator[str]:
-        """Iterate over messages published from the first `anext` on; survives reconnects (messages in between are lost)."""
+        """Iterate over messages published from the first `anext` on; survives reconnects, losing what came between."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from de_platform.services.message_queue.interface import TopicPartition
+from de_platform.pipeline.messages import TopicPartition
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,10 +7,7 @@ ClickHouse parameters are `{name:Type}`; values never go into the text.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from typing import Any
 
 Row = dict[str, Any]
 
@@ -65,7 +62,7 @@ class RelationalDatabase(DatabaseInterface):
 
     @abstractmethod
     def transaction(self) -> AbstractAsyncContextManager["RelationalDatabase"]:
-        """All statements on the yielded object are one transaction: committed at the end, rolled back on an exception."""
+        """Run all statements on the yielded object in one transaction; an exception rolls it back."""
 
 
 class AnalyticalDatabase(DatabaseInterface):
@@ -73,11 +70,11 @@ class AnalyticalDatabase(DatabaseInterface):
 
     @abstractmethod
     async def insert_json_rows(self, table: str, rows: Sequence[bytes]) -> None:
-        """Append JSON objects as they are, one a row. Unknown fields are ignored, nested ones land in String as JSON."""
+        """Append JSON objects as they are, one a row. Unknown fields are ignored, nested ones become strings."""
 
     @abstractmethod
-    async def fetch_arrow(self, query: str, params: Mapping[str, Any] | None = None) -> "pa.Table":
-        """Return a result as Arrow columns."""
+    async def fetch_arrow(self, query: str, params: Mapping[str, Any] | None = None) -> Any:
+        """Return a result as a `pyarrow.Table`."""
 
 
 class DatabaseFactory(ABC):

@@ -12,7 +12,7 @@ class FileSystemInterface(ABC):
 
     @abstractmethod
     async def write(self, path: str, data: bytes) -> None:
-        """Create or replace a file, atomically and durably: a reader sees the old or the new one, also after a crash."""
+        """Create or replace a file, atomically and durably: a reader sees the old or the new one, after a crash."""
 
     @abstractmethod
     async def list(self, prefix: str) -> list[str]:

@@ -9,48 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-import msgspec
+from de_platform.pipeline.messages import Batch, Message, Record, TopicPartition
 
 DEFAULT_PARTITIONS = 4
-
-
-class TopicPartition(NamedTuple):
-    """One ordered log."""
-
-    topic: str
-    partition: int
-
-
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """What a producer hands over. The partition is chosen from the key unless it is given."""
-
-    topic: str
-    key: str
-    value: bytes
-    headers: Mapping[str, str] = {}
-    partition: int | None = None
-
-
-class Record(msgspec.Struct, frozen=True):
-    """A message at its place in a partition."""
-
-    offset: int
-    key: str
-    value: bytes
-    headers: Mapping[str, str]
-
-
-class Batch(msgspec.Struct, frozen=True):
-    """Records of one partition in offset order, never empty; offsets ascend but may have gaps."""
-
-    topic: str
-    partition: int
-    records: Sequence[Record]
-
-    @property
-    def next_offset(self) -> int:
-        """Where the next poll would go on: one past the last record."""
-        return self.records[-1].offset + 1
 
 
 class Watermarks(NamedTuple):
@@ -68,7 +29,7 @@ class StartAt(StrEnum):
 
 
 class PartitionsLost(Exception):
-    """A commit or seek named partitions that another member of the group owns by now; harmless, stop working on them."""
+    """A commit or seek named partitions that another member of the group owns by now; stop working on them."""
 
     def __init__(self, partitions: Iterable[TopicPartition]) -> None:
         self.partitions = tuple(partitions)

@@ -9,7 +9,7 @@ import msgspec
 
 
 class CurrencyRate(msgspec.Struct, frozen=True, kw_only=True):
-    """One unit of `from_currency` is worth `rate` units of `to_currency` on `effective_on`, as known since `loaded_at`."""
+    """On `effective_on` one unit of `from_currency` is worth `rate` of `to_currency`, as known since `loaded_at`."""
 
     from_currency: str
     to_currency: str
@@ -23,7 +23,10 @@ class RateStore(ABC):
 
     @abstractmethod
     async def add(self, rates: Sequence[CurrencyRate]) -> int:
-        """Store rates in one transaction; one that equals the newest known of its pair and day adds nothing. Returns how many were new."""
+        """Store rates in one transaction; one that equals the newest known of its pair and day adds nothing.
+
+        Returns how many were new.
+        """
 
     @abstractmethod
     async def loaded_since(self, loaded_after: datetime | None) -> list[CurrencyRate]:
