@@ -18,9 +18,16 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     offsets: dict[TopicPartition, int]
     """Next offset to read, per input partition."""
-    origins: dict[TopicPartition, dict[TopicPartition, int]] = {}
-    """Per input partition: the highest origin offset taken in, per origin partition."""
+    origins: dict[TopicPartition, dict[str, int]] = {}
+    """Per input partition: the highest origin offset taken in, per origin partition (`topic:partition`)."""
     segments: Mapping[str, bytes] = {}
+
+
+class CheckpointConflict(Exception):
+    """Another member replaced the checkpoint since this store object loaded or saved it: its owner is stale, or late."""
+
+    def __init__(self, group: str, partition: int) -> None:
+        super().__init__(f"checkpoint of {group}/{partition} was replaced by another member")
 
 
 class CheckpointStore(ABC):
@@ -37,7 +44,7 @@ class CheckpointStore(ABC):
         partition: int,
         *,
         offsets: Mapping[TopicPartition, int],
-        origins: Mapping[TopicPartition, Mapping[TopicPartition, int]],
+        origins: Mapping[TopicPartition, Mapping[str, int]],
         new_segments: Mapping[str, bytes],
         kept_segments: frozenset[str],
     ) -> None:
@@ -46,4 +53,7 @@ class CheckpointStore(ABC):
         Effects in order: 1. segments written, 2. manifest replaced (durable on return), 3. segments that
         are no longer listed removed. A crash after 1 or 2 leaves unlisted files, which the next save removes.
         A segment name is never reused for other bytes within a checkpoint chain.
+
+        Raises CheckpointConflict, before any effect, when the manifest is not the one that this object
+        loaded or saved last for that partition: so a stale owner never overwrites its successor's.
         """
