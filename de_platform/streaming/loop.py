@@ -35,7 +35,6 @@ from de_platform.services.metrics.interface import MetricsInterface
 from de_platform.streaming.partition import OwnedPartition
 from de_platform.streaming.step import PoisonRecord, State, Step
 
-
 Result = TypeVar("Result")
 
 _CAREFUL_RECORDS_PER_CHECKPOINT = 100
@@ -324,7 +323,7 @@ class ConsumerLoop(RebalanceListener, Generic[State]):
         except PoisonRecord as poison:
             batch = Batch(poison.topic, poison.partition, ())
             await self._give_up(partition, batch, poison.offset, poison.reason)
-        except Exception as error:  # noqa: BLE001 - a failed flush is counted like a failed batch
+        except Exception as error:
             self._consecutive_errors += 1
             self._log.error("checkpoint failed", error=repr(error), consecutive=self._consecutive_errors)
             if self._consecutive_errors >= self._options.max_consecutive_errors:

@@ -64,7 +64,7 @@ class Step(ABC, Generic[State]):
         for a record that can never pass, or anything else for a defect.
         """
 
-    async def flush(self, state: State) -> None:  # noqa: B027 - only sinks have something to flush
+    async def flush(self, state: State) -> None:
         """Make durable whatever `state` buffers; called before every checkpoint, again after Unavailable."""
 
     def flush_due(self, state: State) -> bool:  # noqa: ARG002
@@ -75,7 +75,7 @@ class Step(ABC, Generic[State]):
         """Return the state as segments. Called after `flush`; `snapshot_saved` confirms a durable save."""
         return Snapshot()
 
-    def snapshot_saved(self, state: State) -> None:  # noqa: ARG002, B027
+    def snapshot_saved(self, state: State) -> None:
         """Learn that the last snapshot is durable: its new segments may be listed as kept from now on."""
 
     def restore(self, partition: int, segments: Mapping[str, bytes]) -> State:  # noqa: ARG002
