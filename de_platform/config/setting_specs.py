@@ -1,0 +1,112 @@
+"""Every setting of the platform: its name in the environment, what it does and its default."""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+
+import msgspec
+
+OWN_PREFIX = "DE_PLATFORM_"
+"""Names with this prefix are ours alone, so an unknown one is an error."""
+
+
+class SettingType(StrEnum):
+    """What the text of a setting stands for."""
+
+    TEXT = "text"
+    WHOLE_NUMBER = "whole number"
+    SECONDS = "seconds"
+    NAMES = "names, separated by commas"
+    CHOICE = "choice"
+
+
+class SettingSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One setting. An empty default means that it is not set unless somebody sets it."""
+
+    name: str
+    description: str
+    default: str = ""
+    type: SettingType = SettingType.TEXT
+    choices: tuple[str, ...] = ()
+    is_secret: bool = False
+
+
+SETTINGS: tuple[SettingSpec, ...] = (
+    SettingSpec(name="DE_PLATFORM_DATA_DIR", description="directory of the embedded platform's data"),
+    SettingSpec(
+        name="DE_PLATFORM_PORT_OFFSET",
+        description="added to every port that `up` listens on",
+        default="0",
+        type=SettingType.WHOLE_NUMBER,
+    ),
+    SettingSpec(
+        name="DE_PLATFORM_BIND_HOST",
+        description="address that HTTP servers listen on",
+        default="127.0.0.1",
+    ),
+    SettingSpec(
+        name="DE_PLATFORM_HEALTH_URL",
+        description="health server that answers for the whole platform (set by `up` for its processes)",
+    ),
+    SettingSpec(
+        name="DE_PLATFORM_PIPELINE_MODULES",
+        description="modules that `up` runs in its process for consumers",
+        default="normalizer,persistence,algos",
+        type=SettingType.NAMES,
+    ),
+    SettingSpec(
+        name="DE_PLATFORM_EDGE_MODULES",
+        description="modules that `up` runs in its process for intake and HTTP",
+        default="rest_starter,data_api,kafka_starter",
+        type=SettingType.NAMES,
+    ),
+    SettingSpec(
+        name="DE_PLATFORM_DRAIN_TIMEOUT_SECONDS",
+        description="how long an orderly end may take before it is cut short",
+        default="30",
+        type=SettingType.SECONDS,
+    ),
+    SettingSpec(
+        name="DE_PLATFORM_LOG_LEVEL",
+        description="least urgent level that is logged",
+        default="info",
+        type=SettingType.CHOICE,
+        choices=("debug", "info", "warn", "error", "critical"),
+    ),
+    SettingSpec(
+        name="DE_PLATFORM_LOG_FORMAT",
+        description="lines for people or for machines; auto: JSON unless standard error is a terminal",
+        default="auto",
+        type=SettingType.CHOICE,
+        choices=("auto", "pretty", "json"),
+    ),
+    SettingSpec(name="MQ_LOCAL_PATH", description="file of the `local` message queue"),
+    SettingSpec(name="FS_LOCAL_ROOT", description="root directory of the `local` file system"),
+)
+
+SETTING_BY_NAME: Mapping[str, SettingSpec] = {spec.name: spec for spec in SETTINGS}
+
+_DATABASE = re.compile(r"DB_(?P<database>[A-Z][A-Z0-9_]*)_(?P<part>HOST|PORT|USER|PASSWORD|DATABASE)")
+_DATABASE_PARTS: Mapping[str, tuple[str, SettingType]] = {
+    "HOST": ("host, or directory of the Unix socket,", SettingType.TEXT),
+    "PORT": ("port", SettingType.WHOLE_NUMBER),
+    "USER": ("user", SettingType.TEXT),
+    "PASSWORD": ("password", SettingType.TEXT),
+    "DATABASE": ("name on its server", SettingType.TEXT),
+}
+
+
+def spec_of(name: str) -> SettingSpec | None:
+    """Return the declaration of a setting, those of named databases included, or None."""
+    if name in SETTING_BY_NAME:
+        return SETTING_BY_NAME[name]
+    found = _DATABASE.fullmatch(name)
+    if found is None:
+        return None
+    what, kind = _DATABASE_PARTS[found["part"]]
+    return SettingSpec(
+        name=name,
+        description=f"{what} of the database {found['database'].lower()}",
+        type=kind,
+        is_secret=found["part"] == "PASSWORD",
+    )
