@@ -1,10 +1,15 @@
 """What every module is: four awaited phases, run in order, torn down in any case."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
 from de_platform.services.logger.interface import LoggingInterface
+
+
+HealthCheck = Callable[[], Awaitable[None]]
+"""Returns when all is well; raises what is wrong. Asked every second or so, cut off after a few."""
 
 
 class ModuleSettings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
@@ -18,6 +23,12 @@ class Module(ABC):
     """A job, worker or service. Constructor parameters are injected by type and stored; `__init__` does no work."""
 
     log: LoggingInterface
+    has_started = False
+    """True once `initialize` and `validate` succeeded: what the startup probe asks for."""
+
+    def health_checks(self) -> Mapping[str, HealthCheck]:
+        """Name what must be well for this module to be ready, beside the services it was given."""
+        return {}
 
     async def initialize(self) -> None:  # noqa: B027 - optional phase
         """Open what is needed: subscriptions, caches, servers."""
@@ -37,6 +48,7 @@ class Module(ABC):
         try:
             await self.initialize()
             await self.validate()
+            self.has_started = True
             return await self.execute()
         finally:
             await self.teardown()
