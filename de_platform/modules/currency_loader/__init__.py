@@ -1,0 +1,1 @@
+"""Exchange rates from a file or a URL into the rate store."""
