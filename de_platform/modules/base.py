@@ -7,7 +7,6 @@ import msgspec
 
 from de_platform.services.logger.interface import LoggingInterface
 
-
 HealthCheck = Callable[[], Awaitable[None]]
 """Returns when all is well; raises what is wrong. Asked every second or so, cut off after a few."""
 
