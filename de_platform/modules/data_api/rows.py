@@ -1,0 +1,163 @@
+"""What the API says about a stored row, and what can be asked about it.
+
+The types are the wire: decimals go out as strings, instants as RFC 3339 in UTC, absent text as an empty string.
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import get_type_hints
+
+import msgspec
+
+from de_platform.pipeline.alerts import Severity
+from de_platform.pipeline.events import EventType, IngestionMethod
+from de_platform.pipeline.query import FieldKind
+from de_platform.pipeline.query_parsing import Vocabulary
+from de_platform.services.alert_store.interface import ALERT_FIELDS
+from de_platform.services.event_store.interface import StoredTable
+
+
+class EventRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What all stored events have."""
+
+    id: str
+    tenant_id: str
+    status: str
+    transact_time: datetime
+    currency: str
+    client_id: str = ""
+    supersedes: str = ""
+    additional_fields: str = ""
+    """JSON text, as the client sent it."""
+    message_id: str
+    submission_id: str
+    event_type: EventType
+    ingestion_method: IngestionMethod
+    ingested_at: datetime
+    normalized_at: datetime
+    primary_key: str
+    origin: str
+    """Which record of the normalisation log it came from: topic:partition:offset."""
+    usd_rate: Decimal | None = None
+    usd_rate_on: date | None = None
+
+
+class OrderRow(EventRow, frozen=True, kw_only=True):
+    """A stored order event. Market orders may lack a price and then have no notional."""
+
+    order_id: str
+    symbol: str
+    side: str
+    order_type: str
+    quantity: Decimal
+    price: Decimal | None = None
+    notional: Decimal | None = None
+    notional_usd: Decimal | None = None
+
+
+class ExecutionRow(EventRow, frozen=True, kw_only=True):
+    """A stored execution."""
+
+    order_id: str
+    symbol: str
+    side: str
+    execution_venue: str
+    quantity: Decimal
+    price: Decimal
+    notional: Decimal
+    notional_usd: Decimal
+
+
+class TransactionRow(EventRow, frozen=True, kw_only=True):
+    """A stored transaction: money from `account_id` to `counterparty_id`."""
+
+    account_id: str
+    counterparty_id: str
+    transaction_type: str
+    amount: Decimal
+    amount_usd: Decimal
+
+
+class DuplicateRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that was sent again under another message."""
+
+    message_id: str
+    original_message_id: str
+    tenant_id: str
+    event_type: EventType
+    primary_key: str
+    received_at: datetime
+    ingestion_method: IngestionMethod
+    submission_id: str
+    origin: str
+    original_event: str
+    """JSON text of the duplicate, whole."""
+
+
+class ErrorRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that was refused, with everything that is wrong with it."""
+
+    message_id: str
+    tenant_id: str
+    """Empty when it could not be told."""
+    event_type: str
+    errors: str
+    """JSON text: a list of {field, message}."""
+    raw_data: str
+    created_at: datetime
+    stage: str
+    """intake or normalizer."""
+    ingestion_method: IngestionMethod
+    submission_id: str
+    position: int
+    """Index in the request, line of the file, or offset in the topic."""
+    origin: str
+
+
+ROW_TYPES: Mapping[StoredTable, type[msgspec.Struct]] = {
+    StoredTable.ORDERS: OrderRow,
+    StoredTable.EXECUTIONS: ExecutionRow,
+    StoredTable.TRANSACTIONS: TransactionRow,
+    StoredTable.DUPLICATES: DuplicateRow,
+    StoredTable.NORMALIZATION_ERRORS: ErrorRow,
+}
+
+_DATED_BY: Mapping[StoredTable, str] = {
+    StoredTable.DUPLICATES: "received_at",
+    StoredTable.NORMALIZATION_ERRORS: "created_at",
+}
+
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "side": ("buy", "sell"),
+    "event_type": tuple(EventType),
+    "ingestion_method": tuple(IngestionMethod),
+    "stage": ("intake", "normalizer"),
+}
+
+
+def vocabulary_of(table: StoredTable) -> Vocabulary:
+    """Say what can be asked about a table."""
+    hints = get_type_hints(ROW_TYPES[table])
+    fields = {name: _kind(annotation) for name, annotation in hints.items()}
+    return Vocabulary(
+        fields=fields,
+        dated_by=_DATED_BY.get(table, "transact_time"),
+        choices={name: values for name, values in _CHOICES.items() if name in fields},
+    )
+
+
+def _kind(annotation: object) -> FieldKind:
+    text = str(annotation)
+    if "Decimal" in text or annotation is int:
+        return FieldKind.NUMBER
+    if "datetime.datetime" in text:
+        return FieldKind.INSTANT
+    return FieldKind.DATE if "datetime.date" in text else FieldKind.TEXT
+
+
+ALERT_VOCABULARY = Vocabulary(
+    fields=ALERT_FIELDS,
+    dated_by="created_at",
+    choices={"severity": tuple(Severity), "event_type": tuple(EventType)},
+)
