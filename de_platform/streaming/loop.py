@@ -15,12 +15,9 @@ the truth and the committed offset merely lags behind it.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-import msgspec
-
 from de_platform.pipeline.errors import InvalidInput, Unavailable
-from de_platform.pipeline.events import Header, Origin
-from de_platform.pipeline.messages import Batch, Message, Record, TopicPartition
-from de_platform.pipeline.topics import DEAD_LETTERS
+from de_platform.pipeline.events import Header
+from de_platform.pipeline.messages import Batch, Record, TopicPartition
 from de_platform.services.checkpoint_store.interface import CheckpointConflict, CheckpointStore
 from de_platform.services.clock.interface import Clock
 from de_platform.services.lifecycle import LifecycleManager
@@ -32,31 +29,14 @@ from de_platform.services.message_queue.interface import (
     RebalanceListener,
 )
 from de_platform.services.metrics.interface import MetricsInterface
+from de_platform.streaming.dead_letters import dead_letter
+from de_platform.streaming.options import LoopOptions, TooManyErrors
 from de_platform.streaming.partition import OwnedPartition
 from de_platform.streaming.step import PoisonRecord, State, Step
 
 Result = TypeVar("Result")
 
 _CAREFUL_RECORDS_PER_CHECKPOINT = 100
-
-
-class LoopOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How a loop paces itself."""
-
-    max_batch_records: int = 5000
-    poll_timeout_seconds: float = 0.2
-    checkpoint_interval_seconds: float = 1.0
-    first_backoff_seconds: float = 0.1
-    max_backoff_seconds: float = 5.0
-    max_consecutive_errors: int = 50
-    """Defects in a row (not invalid input, not an unavailable dependency) after which the loop gives up."""
-
-
-class TooManyErrors(Exception):
-    """The consecutive-error threshold is reached: something is broken for good, a restart or a person must help."""
-
-    def __init__(self, group: str, count: int) -> None:
-        super().__init__(f"{group}: {count} errors in a row")
 
 
 class _Interrupted(Exception):
@@ -160,8 +140,6 @@ class ConsumerLoop(RebalanceListener, Generic[State]):
         except Exception as error:  # noqa: BLE001 - the one place that counts defects and isolates their record
             self._count_defect(error, batch)
             await self._isolate(partition, batch, error)
-        else:
-            self._consecutive_errors = 0
 
     async def _take_in_carefully(self, partition: OwnedPartition[State], batch: Batch) -> None:
         """Process one by one, with checkpoints in between so that the next poison does not cost the whole batch."""
@@ -185,6 +163,7 @@ class ConsumerLoop(RebalanceListener, Generic[State]):
                 partition.in_doubt = True
                 await self._retrying(partition, lambda: self._queue.publish(outputs))
                 partition.in_doubt = False
+            self._consecutive_errors = 0
         partition.advance(batch, highest)
 
     async def _retrying(self, partition: OwnedPartition[State], action: Callable[[], Awaitable[Result]]) -> Result:
@@ -256,7 +235,7 @@ class ConsumerLoop(RebalanceListener, Generic[State]):
         record = next((r for r in batch.records if r.offset == offset), None)
         if record is None:
             record = await self._reread(batch, offset)
-        letter = _dead_letter(self._step.group, batch, record, reason)
+        letter = dead_letter(self._step.group, batch, record, reason)
         about = self._step.on_poison(batch.topic, batch.partition, record, reason)
         try:
             await self._retrying(partition, lambda: self._queue.publish([letter, *about]))
@@ -285,7 +264,8 @@ class ConsumerLoop(RebalanceListener, Generic[State]):
             again = await consumer.poll(max_records=1, timeout_seconds=self._options.max_backoff_seconds)
         finally:
             consumer.resume(others & consumer.assignment)
-        assert again is not None and again.records[0].offset == offset, "a record of the log cannot be read again"
+        assert again is not None, "a record of the log cannot be read again"
+        assert again.records[0].offset == offset, "a record of the log moved"
         return again.records[0]
 
     async def _reload(self, partition: OwnedPartition[State], *, careful: Mapping[str, int]) -> None:
@@ -390,13 +370,3 @@ def _source(batch: Batch) -> TopicPartition:
 
 def _numbers(partitions: frozenset[TopicPartition]) -> Sequence[int]:
     return sorted({p.partition for p in partitions})
-
-
-def _dead_letter(group: str, batch: Batch, record: Record, reason: str) -> Message:
-    headers = {
-        **record.headers,
-        Header.ORIGIN: str(Origin(batch.topic, batch.partition, record.offset)),
-        "dead_letter_group": group,
-        "dead_letter_reason": reason[:500],
-    }
-    return Message(topic=DEAD_LETTERS, key=record.key, value=record.value, headers=headers, partition=batch.partition)
