@@ -1,7 +1,7 @@
 """A member of a group in the local log, and what a process knows of the log between two looks at it."""
 
 import asyncio
-from collections.abc import Generator, , Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import time
-from collections.abc import Generator, 
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
