@@ -1,0 +1,1 @@
+"""Extract, transform, load, from classes that the operator names."""
