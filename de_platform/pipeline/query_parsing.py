@@ -21,13 +21,13 @@ MAX_VALUES = 200
 MAX_TEXT = 256
 MAX_CURSOR = 2048
 
-_ANY_KIND = (Operator.EQ, Operator.NE, Operator.IN, Operator.NOT_IN, Operator.IS_NULL, Operator.NOT_NULL)
-_RANGES = (Operator.LT, Operator.LTE, Operator.GT, Operator.GTE)
+_TEXT_ONLY = (Operator.CONTAINS, Operator.PREFIX)
+_ANY_KIND = tuple(operator for operator in Operator if operator not in _TEXT_ONLY)
 OPERATORS: Mapping[FieldKind, tuple[Operator, ...]] = {
-    FieldKind.TEXT: (*_ANY_KIND, Operator.CONTAINS, Operator.PREFIX),
-    FieldKind.NUMBER: (*_ANY_KIND, *_RANGES),
-    FieldKind.INSTANT: (*_ANY_KIND, *_RANGES),
-    FieldKind.DATE: (*_ANY_KIND, *_RANGES),
+    FieldKind.TEXT: tuple(Operator),
+    FieldKind.NUMBER: _ANY_KIND,
+    FieldKind.INSTANT: _ANY_KIND,
+    FieldKind.DATE: _ANY_KIND,
 }
 """Which operators a kind of field takes."""
 
@@ -123,7 +123,7 @@ class _Parsing:
         values: tuple[Any, ...]
         match operator:
             case Operator.IS_NULL | Operator.NOT_NULL:
-                operator, values = _null_check(operator, value), ()
+                operator, values = _null_check(kind, operator, value)
             case Operator.IN | Operator.NOT_IN:
                 values = tuple(self._value(field, kind, part) for part in value.split(","))
             case _:
@@ -184,16 +184,14 @@ def _operator(field: str, kind: FieldKind, name: str | None) -> Operator:
     return operator
 
 
-def _null_check(operator: Operator, text: str) -> Operator:
-    match text, operator:
-        case ("true", _):
-            return operator
-        case ("false", Operator.IS_NULL):
-            return Operator.NOT_NULL
-        case ("false", _):
-            return Operator.IS_NULL
-        case _:
-            raise _Fault("must be true or false")
+def _null_check(kind: FieldKind, operator: Operator, text: str) -> tuple[Operator, tuple[Any, ...]]:
+    """Read a yes or no. Absent text is stored as an empty string, so for text it is a comparison with that."""
+    if text not in {"true", "false"}:
+        raise _Fault("must be true or false")
+    is_null = (text == "true") is (operator is Operator.IS_NULL)
+    if kind is FieldKind.TEXT:
+        return (Operator.EQ if is_null else Operator.NE), ("",)
+    return (Operator.IS_NULL if is_null else Operator.NOT_NULL), ()
 
 
 def _parse_text(text: str) -> str:

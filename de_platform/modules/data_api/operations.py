@@ -38,6 +38,7 @@ _MESSAGE_ID = "9f86d081884c7d659a2feaa0c55ad015.0"
 _COMMON: Mapping[str, object] = {
     "tenant_id": "acme",
     "transact_time": _AT,
+    "transact_date": _AT.date(),
     "client_id": "trader-7",
     "message_id": _MESSAGE_ID,
     "submission_id": "5f2c7a1e9b7e4d0f8f3e3f0a9c1d2b3a",

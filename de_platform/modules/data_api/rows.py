@@ -6,15 +6,14 @@ The types are the wire: decimals go out as strings, instants as RFC 3339 in UTC,
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import get_type_hints
 
 import msgspec
 
 from de_platform.pipeline.alerts import Severity
 from de_platform.pipeline.events import EventType, IngestionMethod
-from de_platform.pipeline.query import FieldKind
 from de_platform.pipeline.query_parsing import Vocabulary
 from de_platform.services.alert_store.interface import ALERT_FIELDS
+from de_platform.services.event_store.fields import SHAPES
 from de_platform.services.event_store.interface import StoredTable
 
 
@@ -25,6 +24,8 @@ class EventRow(msgspec.Struct, frozen=True, kw_only=True):
     tenant_id: str
     status: str
     transact_time: datetime
+    transact_date: date
+    """UTC day of transact_time."""
     currency: str
     client_id: str = ""
     supersedes: str = ""
@@ -123,11 +124,6 @@ ROW_TYPES: Mapping[StoredTable, type[msgspec.Struct]] = {
     StoredTable.NORMALIZATION_ERRORS: ErrorRow,
 }
 
-_DATED_BY: Mapping[StoredTable, str] = {
-    StoredTable.DUPLICATES: "received_at",
-    StoredTable.NORMALIZATION_ERRORS: "created_at",
-}
-
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "side": ("buy", "sell"),
     "event_type": tuple(EventType),
@@ -138,22 +134,12 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
 
 def vocabulary_of(table: StoredTable) -> Vocabulary:
     """Say what can be asked about a table."""
-    hints = get_type_hints(ROW_TYPES[table])
-    fields = {name: _kind(annotation) for name, annotation in hints.items()}
+    shape = SHAPES[table]
     return Vocabulary(
-        fields=fields,
-        dated_by=_DATED_BY.get(table, "transact_time"),
-        choices={name: values for name, values in _CHOICES.items() if name in fields},
+        fields=shape.fields,
+        dated_by=shape.default_sort.field,
+        choices={name: values for name, values in _CHOICES.items() if name in shape.fields},
     )
-
-
-def _kind(annotation: object) -> FieldKind:
-    text = str(annotation)
-    if "Decimal" in text or annotation is int:
-        return FieldKind.NUMBER
-    if "datetime.datetime" in text:
-        return FieldKind.INSTANT
-    return FieldKind.DATE if "datetime.date" in text else FieldKind.TEXT
 
 
 ALERT_VOCABULARY = Vocabulary(

@@ -1,0 +1,1 @@
+"""The door for events that come by HTTP."""
