@@ -10,12 +10,12 @@ USN UYI UYU UYW UZS VED VES VND VUV WST XAF XAG XAU XBA XBB XBC XBD XCD XCG XDR 
 ZWG
 """
 
-_HISTORIC_WITH_RATES = "ATS BEF BGN CYP DEM EEK ESP FIM FRF GRD HRK IEP ITL LTL LUF LVL MTL NLG PTE ROL SIT SKK TRL"
-"""Withdrawn codes that the European Central Bank's history of reference rates, or its conversion table, still has.
+_WITHDRAWN_WITH_RATES = "BGN CYP EEK HRK LTL LVL MTL ROL SIT SKK TRL"
+"""Withdrawn codes that the European Central Bank's history of reference rates still converts: events of those years
+are loaded for back-testing.
 
-Events of those years are loaded for back-testing. The two codes of the standard that name no currency
-(XTS for testing, XXX for none) are not accepted.
+The two codes of the standard that name no currency (XTS for testing, XXX for none) are not accepted.
 """
 
-CURRENCIES = frozenset((*_ISO_4217_ACTIVE.split(), *_HISTORIC_WITH_RATES.split()))
+CURRENCIES = frozenset((*_ISO_4217_ACTIVE.split(), *_WITHDRAWN_WITH_RATES.split()))
 """Active codes of ISO 4217, and the withdrawn ones that can still be converted."""

@@ -2,20 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 
-import msgspec
+from de_platform.pipeline.currency import CurrencyRate
 
-
-class CurrencyRate(msgspec.Struct, frozen=True, kw_only=True):
-    """On `effective_on` one unit of `from_currency` is worth `rate` of `to_currency`, as known since `loaded_at`."""
-
-    from_currency: str
-    to_currency: str
-    rate: Decimal
-    effective_on: date
-    loaded_at: datetime
+__all__ = ["CurrencyRate", "RateStore"]
 
 
 class RateStore(ABC):
