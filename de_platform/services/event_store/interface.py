@@ -44,6 +44,15 @@ class StoredIdentity(NamedTuple):
     origin: str
 
 
+class RowsRefused(Exception):
+    """The store answered, and the content of at least one of the rows does not fit its table: asking again is vain."""
+
+    def __init__(self, table: str, reason: str) -> None:
+        self.table = table
+        self.reason = reason
+        super().__init__(f"{table} refuses a row: {reason}")
+
+
 class EventStore(ABC):
     """Rows are identified by (tenant, id, date) in event tables and by message_id in the other two; first one wins.
 
@@ -52,7 +61,10 @@ class EventStore(ABC):
 
     @abstractmethod
     async def append(self, table: StoredTable, rows: Sequence[bytes]) -> None:
-        """Store JSON objects, durable on return. Appending the same again changes nothing that a reader sees."""
+        """Store JSON objects, durable on return. Appending the same again changes nothing that a reader sees.
+
+        Raises RowsRefused; then any of the other rows may be stored or not, and may be appended again.
+        """
 
     @abstractmethod
     async def identities(

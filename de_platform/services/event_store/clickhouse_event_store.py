@@ -1,0 +1,185 @@
+"""The event store in ClickHouse: all of its SQL.
+
+Every read goes through FINAL, so it sees one row an identity whatever has been merged so far.
+Partitions derive from key columns, so rows of one identity share a partition and FINAL need not merge across them.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+
+from de_platform.pipeline.events import EventType
+from de_platform.pipeline.query import FieldKind, Page, Query
+from de_platform.pipeline.tenancy import TenantScope
+from de_platform.services.database.interface import AnalyticalDatabase, DatabaseError, Row
+from de_platform.services.event_store.clickhouse_dialect import ClickHouseDialect
+from de_platform.services.event_store.days import by_day, days_only, spans_of_days
+from de_platform.services.event_store.fields import SHAPES
+from de_platform.services.event_store.interface import (
+    TABLE_OF,
+    EventIdentity,
+    EventStore,
+    RowsRefused,
+    StoredIdentity,
+    StoredTable,
+)
+from de_platform.services.querying.cursor import encode_cursor
+from de_platform.services.querying.plan import QueryPlan, plan_query
+from de_platform.services.querying.shape import TableShape
+from de_platform.services.querying.sql import Conditions, scope_condition
+from de_platform.services.querying.values import plain_decimal
+
+_SETTINGS = "SETTINGS do_not_merge_across_partitions_select_final = 1"
+_DIALECT = ClickHouseDialect()
+_LOOKUP_BYTES = 256 * 1024
+"""Most that the ids of one lookup take: a statement and its parameters must fit a request line's limit of 1 MiB."""
+_CONTENT_ERROR = re.compile(
+    r"Code: (6|26|27|31|38|41|48|53|69|70|72|73|117|130|131|190|349|407|425|441|467|536|561|675|676|677)\b"
+)
+"""Codes by which ClickHouse says that a value cannot be read into its column; anything else is not the row's fault."""
+
+
+class ClickHouseEventStore(EventStore):
+    """Events, duplicates and errors in ReplacingMergeTree tables whose version lets the lowest origin win."""
+
+    def __init__(self, db: AnalyticalDatabase) -> None:
+        self._db = db
+
+    async def append(self, table: StoredTable, rows: Sequence[bytes]) -> None:
+        if not rows:
+            return
+        try:
+            await self._db.insert_json_rows(table.value, rows)
+        except DatabaseError as error:
+            if _CONTENT_ERROR.search(str(error)):
+                raise RowsRefused(table.value, str(error)[:500]) from error
+            raise
+
+    async def identities(
+        self, event_type: EventType, wanted: Sequence[EventIdentity]
+    ) -> dict[EventIdentity, StoredIdentity]:
+        table = TABLE_OF[event_type].value
+        found: dict[EventIdentity, StoredIdentity] = {}
+        for groups in _lookups(wanted):
+            rows = await self._db.fetch_all(
+                f"SELECT tenant_id, transact_date, id, message_id, origin FROM {table} FINAL"
+                " WHERE (tenant_id, transact_date, id) IN (SELECT g.1, g.2, arrayJoin(g.3) FROM"
+                " (SELECT arrayJoin({groups:Array(Tuple(String, Date, Array(String)))}) AS g))"
+                f" {_SETTINGS}, optimize_move_to_prewhere_if_final = 1",
+                {"groups": groups},
+            )
+            for row in rows:
+                identity = EventIdentity(row["tenant_id"], row["id"], row["transact_date"])
+                found[identity] = StoredIdentity(row["message_id"], row["origin"])
+        return found
+
+    async def find(self, table: StoredTable, scope: TenantScope, query: Query) -> Page:
+        plan = plan_query(SHAPES[table], scope, query)
+        rows: list[Row] = []
+        for attempt in await self._attempts(plan):
+            conditions = Conditions(_DIALECT, attempt)
+            rows = await self._db.fetch_all(_page_statement(attempt, conditions), conditions.params)
+            if len(rows) > plan.limit:
+                break
+        items = [_adapt(plan.shape, row) for row in rows[: plan.limit]]
+        more = len(rows) > plan.limit
+        return Page(items, encode_cursor(plan.shape, plan.sort, items[-1]) if more else None)
+
+    async def get(self, table: StoredTable, scope: TenantScope, message_id: str) -> dict[str, Any] | None:
+        shape = SHAPES[table]
+        params: dict[str, Any] = {"message_id": message_id}
+        where = f"{scope_condition(_DIALECT, shape, scope, params)} AND message_id = {{message_id:String}}"
+        identity = ", ".join(shape.identity)
+        row = await self._db.fetch_one(
+            f"SELECT {', '.join(shape.fields)} FROM {shape.name} FINAL WHERE {where}"
+            f" AND ({identity}) IN (SELECT {identity} FROM {shape.name} WHERE {where}) LIMIT 1 {_SETTINGS}",
+            params,
+        )
+        return None if row is None else _adapt(shape, row)
+
+    async def count(self, table: StoredTable, scope: TenantScope) -> int:
+        shape = SHAPES[table]
+        params: dict[str, Any] = {}
+        where = scope_condition(_DIALECT, shape, scope, params)
+        row = await self._db.fetch_one(
+            f"SELECT count() AS stored FROM {shape.name} FINAL WHERE {where} {_SETTINGS}", params
+        )
+        assert row is not None, "an aggregate without groups gives one row"
+        return int(row["stored"])
+
+    async def health_check(self) -> None:
+        await self._db.health_check()
+
+    async def _attempts(self, plan: QueryPlan) -> Sequence[QueryPlan]:
+        """Return plans to try in turn until a page is full; the last one gives what is asked for in any case.
+
+        An order by time is an order by day first, and the day is in the primary key: looking into a few days
+        at the beginning of the order costs what they hold, not what the tenant has.
+        """
+        plan = by_day(plan)
+        if plan.sort.field != "transact_time":
+            return (plan,)
+        days = Conditions(_DIALECT, days_only(plan))
+        row = await self._db.fetch_one(
+            "SELECT min(transact_date) AS first, max(transact_date) AS last, count() AS candidates"
+            f" FROM {plan.shape.name} WHERE {days.where}",
+            days.params,
+        )
+        if row is None or not row["candidates"]:
+            return (plan,)
+        return spans_of_days(plan, row["first"], row["last"])
+
+
+def _page_statement(plan: QueryPlan, conditions: Conditions) -> str:
+    """Find the page by as few columns as it takes, then read those rows by their key; one row more than the limit."""
+    shape = plan.shape
+    identity = ", ".join(shape.identity)
+    return (
+        f"SELECT {', '.join(shape.fields)} FROM {shape.name} FINAL WHERE ({identity}) IN"
+        f" (SELECT {identity} FROM {shape.name} FINAL WHERE {conditions.where}"
+        f" ORDER BY {conditions.order_by} LIMIT {plan.limit + 1})"
+        f" ORDER BY {conditions.order_by} LIMIT {plan.limit + 1} {_SETTINGS}"
+    )
+
+
+def _lookups(wanted: Sequence[EventIdentity]) -> Iterator[list[tuple[str, date, list[str]]]]:
+    """Group ids by tenant and day, as the primary key has them, into lookups of a bounded size."""
+    groups: list[tuple[str, date, list[str]]] = []
+    taken = 0
+    ordered = sorted(set(wanted), key=lambda identity: (identity.tenant_id, identity.dated_on))
+    for (tenant_id, dated_on), identities in groupby(ordered, key=lambda i: (i.tenant_id, i.dated_on)):
+        ids: list[str] = []
+        groups.append((tenant_id, dated_on, ids))
+        for identity in identities:
+            if taken >= _LOOKUP_BYTES:
+                yield groups
+                ids, taken = [], 0
+                groups = [(tenant_id, dated_on, ids)]
+            ids.append(identity.event_id)
+            taken += len(identity.event_id.encode()) + 3
+        taken += len(tenant_id) + 20
+    if groups:
+        yield groups
+
+
+def _adapt(shape: TableShape, row: Mapping[str, Any]) -> Row:
+    """Give values the types that readers expect, whichever client they came through."""
+    return {field: _value(kind, row[field]) for field, kind in shape.fields.items()}
+
+
+def _value(kind: FieldKind, value: Any) -> Any:
+    if value is None:
+        return None
+    match kind:
+        case FieldKind.TEXT:
+            return value
+        case FieldKind.NUMBER:
+            return plain_decimal(Decimal(value))
+        case FieldKind.INSTANT:
+            assert isinstance(value, datetime), "instants are DateTime64 columns"
+            return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        case FieldKind.DATE:
+            return value

@@ -1,0 +1,1 @@
+"""Queries over stored rows: checked once, then answered by SQL or, in fakes, in memory."""
