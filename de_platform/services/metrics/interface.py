@@ -17,3 +17,7 @@ class MetricsInterface(ABC):
     @abstractmethod
     def histogram(self, name: str, value: float, **labels: str) -> None:
         """Observe one value."""
+
+    def exposition(self) -> bytes:
+        """Return all series in the Prometheus text format; empty where figures are not kept for scraping."""
+        return b""

@@ -8,8 +8,6 @@ from de_platform.services.metrics.names import METRICS, MetricKind, MetricSpec, 
 
 _SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
 
 class PrometheusMetrics(MetricsInterface):
     """Keeps the figures in a registry of its own. Raises UndeclaredMetric for what is not declared."""
@@ -38,8 +36,7 @@ class PrometheusMetrics(MetricsInterface):
         declared(name, MetricKind.HISTOGRAM, labels)
         self._histograms[name].labels(**labels).observe(value)
 
-    def render(self) -> bytes:
-        """Return all series in the Prometheus text format."""
+    def exposition(self) -> bytes:
         return prometheus_client.generate_latest(self._registry)
 
 

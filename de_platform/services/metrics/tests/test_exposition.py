@@ -11,7 +11,7 @@ def exposition(rows: int, *, tenant: str = "acme") -> str:
     metrics.counter("rows_flushed_total", rows, service="persistence", table="orders")
     metrics.counter("duplicates_detected_total", service="normalizer", dedup_type="external", tenant_id=tenant)
     metrics.histogram("processing_duration_seconds", 0.2, service="persistence", operation="flush")
-    return metrics.render().decode()
+    return metrics.exposition().decode()
 
 
 def test_a_family_is_described_once() -> None:

@@ -44,7 +44,7 @@ class PrometheusReading(Reading):
 
     def total(self, name: str, **labels: str) -> float:
         pairs = ",".join(f'{key}="{value}"' for key, value in sorted(labels.items()))
-        found = re.search(rf"^{name}\{{{pairs}\}} (\S+)$", self._metrics.render().decode(), re.MULTILINE)
+        found = re.search(rf"^{name}\{{{pairs}\}} (\S+)$", self._metrics.exposition().decode(), re.MULTILINE)
         return float(found[1]) if found else 0
 
     def count(self, name: str, **labels: str) -> int:
