@@ -151,8 +151,7 @@ def _framework_handler(path: str, methods: Mapping[str, Handler]) -> HTTPRouteHa
         return litestar.Response(
             content=response.body,
             status_code=response.status,
-            media_type=response.media_type,
-            headers=dict(response.headers),
+            headers={**response.headers, "content-type": response.media_type},
         )
 
     framework_path = path.replace("...}", ":path}") if "...}" in path else path.replace("}", ":str}")
