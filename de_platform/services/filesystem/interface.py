@@ -15,6 +15,10 @@ class FileSystemInterface(ABC):
         """Create or replace a file, atomically and durably: a reader sees the old or the new one, after a crash."""
 
     @abstractmethod
+    async def create(self, path: str, data: bytes) -> bool:
+        """Write a file only if there is none, as durably as `write`. Of several that try at once, one gets True."""
+
+    @abstractmethod
     async def list(self, prefix: str) -> list[str]:
         """Return the paths that start with `prefix`, sorted."""
 
