@@ -15,6 +15,11 @@ from de_platform.cli.instance import read_instance
 from de_platform.config.arguments import Arguments
 from de_platform.config.descriptor import ArgumentDescriptor, ArgumentType
 from de_platform.config.settings import Origin, Settings, Source, read_env_file, read_env_json
+from de_platform.services.registry import IMPLEMENTATIONS, ServiceFlag
+
+
+def _names(flag: ServiceFlag) -> str:
+    return " | ".join(IMPLEMENTATIONS[flag])
 
 
 @Parameter(name="*")
@@ -24,13 +29,13 @@ class GlobalFlags:
 
     db: Annotated[
         tuple[str, ...],
-        Parameter(help="database implementation, or name=implementation; may be repeated", negative=()),
+        Parameter(help=f"database: {_names(ServiceFlag.DB)}, also name=implementation; repeatable", negative=()),
     ] = ()
-    fs: Annotated[str | None, Parameter(help="file system implementation")] = None
-    cache: Annotated[str | None, Parameter(help="cache implementation")] = None
-    mq: Annotated[str | None, Parameter(help="message queue implementation")] = None
-    metrics: Annotated[str | None, Parameter(help="metrics implementation")] = None
-    log: Annotated[str | None, Parameter(help="logger implementation")] = None
+    fs: Annotated[str | None, Parameter(help=f"file system: {_names(ServiceFlag.FS)}")] = None
+    cache: Annotated[str | None, Parameter(help=f"cache: {_names(ServiceFlag.CACHE)}")] = None
+    mq: Annotated[str | None, Parameter(help=f"message queue: {_names(ServiceFlag.MQ)}")] = None
+    metrics: Annotated[str | None, Parameter(help=f"metrics: {_names(ServiceFlag.METRICS)} (default noop)")] = None
+    log: Annotated[str | None, Parameter(help=f"logger: {_names(ServiceFlag.LOG)} (default pretty)")] = None
     env_file: Annotated[str | None, Parameter(help="file of NAME=value lines, over the environment")] = None
     env: Annotated[str | None, Parameter(help="JSON object of settings, over the environment and the file")] = None
     data_dir: Annotated[str | None, Parameter(help="use the platform that `up` runs on this directory")] = None

@@ -77,7 +77,8 @@ class _Reading:
         name, equals, inline = word[2:].partition("=")
         argument = self._arguments.get(name)
         if argument is None:
-            self._take_negated(name, is_bare=not equals)
+            if self._take_negated(name, is_bare=not equals) is None and rest and not rest[0].startswith("--"):
+                rest.pop(0)
             return
         self._seen.add(name)
         if equals:
@@ -95,14 +96,15 @@ class _Reading:
             if argument.required and argument.name not in self._seen:
                 self.faults.append(FieldError(f"--{argument.name}", f"is required: {argument.description}"))
 
-    def _take_negated(self, name: str, *, is_bare: bool) -> None:
+    def _take_negated(self, name: str, *, is_bare: bool) -> ArgumentDescriptor | None:
         positive = self._arguments.get(name.removeprefix("no-"))
         if is_bare and positive is not None and positive.type is ArgumentType.BOOLEAN:
             self._seen.add(positive.name)
             self._keep(positive, "false")
-            return
+            return positive
         flags = [f"--{known}" for known in self._arguments]
         self.faults.append(FieldError(f"--{name}", f"unknown flag; {suggestion(f'--{name}', flags)}"))
+        return None
 
     def _keep(self, argument: ArgumentDescriptor, text: str) -> None:
         flag = f"--{argument.name}"

@@ -1,0 +1,7 @@
+"""`python -m de_platform` is the command `de-platform`."""
+
+import sys
+
+from de_platform.cli.main import main
+
+sys.exit(main())
