@@ -24,10 +24,19 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckpointConflict(Exception):
-    """Another member replaced the checkpoint since this store object loaded or saved it: its owner is stale, or late."""
+    """Another member replaced the checkpoint since this store object loaded or saved it: its owner is stale or late."""
 
     def __init__(self, group: str, partition: int) -> None:
         super().__init__(f"checkpoint of {group}/{partition} was replaced by another member")
+
+
+class CheckpointDamaged(Exception):
+    """What is stored is not what was saved: something is missing or altered. An operator must decide; never guess."""
+
+    def __init__(self, group: str, partition: int, fault: str) -> None:
+        self.group = group
+        self.partition = partition
+        super().__init__(f"checkpoint of {group}/{partition} is damaged: {fault}")
 
 
 class CheckpointStore(ABC):
@@ -35,7 +44,7 @@ class CheckpointStore(ABC):
 
     @abstractmethod
     async def load(self, group: str, partition: int) -> Checkpoint | None:
-        """Return the last saved checkpoint with all its segments, or None."""
+        """Return the last saved checkpoint with all its segments, or None. Raises CheckpointDamaged."""
 
     @abstractmethod
     async def save(
