@@ -1,7 +1,7 @@
 """Enriched events as algorithms see them: narrow structs, numpy columns of many, and whole events as dicts."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -149,3 +149,8 @@ def to_microseconds(instants: Sequence[datetime]) -> Instants:
 def from_microseconds(instant: int) -> datetime:
     """Undo `to_microseconds`."""
     return datetime.fromtimestamp(instant // 1_000_000, UTC).replace(microsecond=instant % 1_000_000)
+
+
+def microseconds(duration: timedelta) -> int:
+    """Return a duration in microseconds."""
+    return duration // timedelta(microseconds=1)
