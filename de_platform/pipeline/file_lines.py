@@ -35,9 +35,9 @@ class LineSplitter:
                 return []
             del lines[0]
             self._dropping = False
-        ended = [self._line(content) for content in lines]
+        ended = self._numbered(lines)
         if len(self._rest) > MAX_PIECE_BYTES + len(b"\r\n"):
-            ended.append(self._line(self._rest))
+            ended += self._numbered([self._rest])
             self._dropping = True
             self._rest = b"\r" if self._rest.endswith(b"\r") else b""
         return ended
@@ -45,14 +45,17 @@ class LineSplitter:
     def close(self) -> list[Line]:
         """Return the last line if it lacks its end."""
         rest, self._rest = self._rest, b""
-        return [self._line(rest)] if rest and not self._dropping else []
+        return self._numbered([rest]) if rest and not self._dropping else []
 
-    def _line(self, content: bytes) -> Line:
-        self._number += 1
-        content = content.rstrip(b"\r\n")
-        if len(content) > MAX_PIECE_BYTES:
-            return Line(self._number, content[:EXCERPT_BYTES], too_long=True)
-        return Line(self._number, content)
+    def _numbered(self, contents: Sequence[bytes]) -> list[Line]:
+        first = self._number + 1
+        self._number += len(contents)
+        return [
+            Line(number, content.rstrip(b"\r\n"))
+            if len(content) <= MAX_PIECE_BYTES
+            else _long_line(number, content.rstrip(b"\r\n"))
+            for number, content in enumerate(contents, first)
+        ]
 
 
 class JsonLines(FileParser):
@@ -66,6 +69,12 @@ class JsonLines(FileParser):
 
     def close(self) -> Sequence[Piece]:
         return _pieces(self._lines.close())
+
+
+def _long_line(number: int, content: bytes) -> Line:
+    if len(content) > MAX_PIECE_BYTES:
+        return Line(number, content[:EXCERPT_BYTES], too_long=True)
+    return Line(number, content)
 
 
 def _pieces(lines: Sequence[Line]) -> list[Piece]:

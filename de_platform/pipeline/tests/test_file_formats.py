@@ -203,3 +203,7 @@ def test_what_is_no_text_is_refused(head) -> None:
 
 def test_mark_of_utf8_is_dropped() -> None:
     assert without_bom(b"\xef\xbb\xbf[]") == b"[]"
+
+
+def test_long_line_that_begins_blank_is_not_lost() -> None:
+    assert faults(parse(FileFormat.JSONL, b" " * (MAX_PIECE_BYTES + 1) + b"{}\n")) == [1]
