@@ -20,7 +20,10 @@ class ClickHouseDialect(Dialect):
     """Parameters are `{name:Type}`; strings are bytes, so they compare by code points as they are."""
 
     def placeholder(self, name: str, kind: FieldKind, *, many: bool = False) -> str:
-        return f"{{{name}:Array({_TYPES[kind]})}}" if many else f"{{{name}:{_TYPES[kind]}}}"
+        if not many:
+            return f"{{{name}:{_TYPES[kind]}}}"
+        texts = f"{{{name}:Array(String)}}"
+        return texts if kind is FieldKind.TEXT else f"CAST({texts}, 'Array({_escaped(_TYPES[kind])})')"
 
     def bound(self, kind: FieldKind, value: Any) -> Any:
         match kind:
@@ -48,3 +51,8 @@ class ClickHouseDialect(Dialect):
     def rank(self, operand: str, ranks: Sequence[str]) -> str:
         listed = ", ".join(f"'{rank}'" for rank in ranks)
         return f"indexOf([{listed}], {operand})"
+
+
+def _escaped(type_name: str) -> str:
+    """Return a type as it stands inside of a quoted literal."""
+    return type_name.replace("'", "\\'")

@@ -37,7 +37,7 @@ _DIALECT = ClickHouseDialect()
 _LOOKUP_BYTES = 256 * 1024
 """Most that the ids of one lookup take: a statement and its parameters must fit a request line's limit of 1 MiB."""
 _CONTENT_ERROR = re.compile(
-    r"Code: (6|26|27|31|38|41|48|53|69|70|72|73|117|130|131|190|349|407|425|441|467|536|561|675|676|677)\b"
+    r"Code: (6|26|27|31|33|38|41|48|53|69|70|72|73|117|130|131|190|349|407|425|441|467|536|561|675|676|677)\b"
 )
 """Codes by which ClickHouse says that a value cannot be read into its column; anything else is not the row's fault."""
 

@@ -16,6 +16,7 @@ class RateStore(ABC):
     async def add(self, rates: Sequence[CurrencyRate]) -> int:
         """Store rates in one transaction; one that equals the newest known of its pair and day adds nothing.
 
+        Of several for one pair, day and `loaded_at` the last of a call counts, and none replaces a stored one.
         Returns how many were new.
         """
 
