@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any, NamedTuple
 
 import msgspec
 
 from de_platform.pipeline.alerts import Alert
+from de_platform.pipeline.algorithm_parameters import ParameterValue
 from de_platform.pipeline.algorithms import Event, FraudAlgorithm, alert_id, event_anchor
 from de_platform.pipeline.ids import digest
 
 MAX_LISTED_EVENTS = 100
+MAX_LISTED_TEXTS = 20
 _DISTANCE_STEP = Decimal("0.0001")
 
 
@@ -53,10 +55,10 @@ def actor_of(event: Event) -> SubjectRef:
 
 
 def distance(observed: Decimal | int, threshold: Decimal | int) -> Decimal | None:
-    """Return observed / threshold to four digits, or None for a threshold of zero."""
+    """Return observed / threshold to four digits, rounded up, or None for a threshold of zero."""
     if not threshold:
         return None
-    return (Decimal(observed) / Decimal(threshold)).quantize(_DISTANCE_STEP, rounding=ROUND_HALF_EVEN)
+    return (Decimal(observed) / Decimal(threshold)).quantize(_DISTANCE_STEP, rounding=ROUND_CEILING)
 
 
 def plain(number: Decimal) -> str:
@@ -116,8 +118,15 @@ def _contributing(events: Sequence[Event]) -> dict[str, Any]:
     return {"count": len(events), "listed": listed, "digest": digest("events", *anchors)}
 
 
-def _shown(value: object) -> object:
-    return plain(value) if isinstance(value, Decimal) else value
+def _shown(value: ParameterValue) -> object:
+    """Write a parameter; a long list by its length and digest."""
+    match value:
+        case Decimal():
+            return plain(value)
+        case tuple() if len(value) > MAX_LISTED_TEXTS:
+            return {"count": len(value), "digest": digest("texts", *value)}
+        case _:
+            return value
 
 
 def _known_at(event: Event) -> datetime:

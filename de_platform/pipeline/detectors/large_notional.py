@@ -43,7 +43,7 @@ class LargeNotionalAlgo(FraudAlgorithm):
         self,
         events: list[Event],
         tenant_id: str,
-        window_start: datetime,
+        window_start: datetime,  # noqa: ARG002
         window_end: datetime,  # noqa: ARG002
     ) -> list[Alert]:
         return [make_alert(self, tenant_id, self._verdict(e)) for e in events if self._exceeds(e)]

@@ -45,7 +45,7 @@ class SuspiciousCounterpartyAlgo(FraudAlgorithm):
         self,
         events: list[Event],
         tenant_id: str,
-        window_start: datetime,
+        window_start: datetime,  # noqa: ARG002
         window_end: datetime,  # noqa: ARG002
     ) -> list[Alert]:
         return [

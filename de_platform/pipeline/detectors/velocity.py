@@ -65,7 +65,7 @@ class VelocityAlgo(FraudAlgorithm):
         events: list[Event],
         tenant_id: str,
         window_start: datetime,
-        window_end: datetime,  # noqa: ARG002
+        window_end: datetime,
     ) -> list[Alert]:
         return [e.alert for e in self.episodes(events, tenant_id, window_start, window_end)]
 
@@ -73,7 +73,7 @@ class VelocityAlgo(FraudAlgorithm):
         self,
         events: list[Event],
         tenant_id: str,
-        window_start: datetime,
+        window_start: datetime,  # noqa: ARG002
         window_end: datetime,  # noqa: ARG002
     ) -> list[Episode]:
         length = self.lookback(self.values)

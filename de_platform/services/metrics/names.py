@@ -82,6 +82,20 @@ METRICS: tuple[MetricSpec, ...] = (
         why="Which algorithm alerts how often: a burst of abuse, or a threshold set wrongly?",
     ),
     MetricSpec(
+        name="events_not_evaluable_total",
+        kind=MetricKind.COUNTER,
+        unit="events",
+        labels=("algorithm", "tenant_id"),
+        why="How many events could an algorithm not judge, because they lack a field that it needs?",
+    ),
+    MetricSpec(
+        name="events_late_total",
+        kind=MetricKind.COUNTER,
+        unit="events",
+        labels=("service", "tenant_id"),
+        why="How many events came too late for the running windows, so that only a batch run sees them there?",
+    ),
+    MetricSpec(
         name="http_requests_total",
         kind=MetricKind.COUNTER,
         unit="requests",

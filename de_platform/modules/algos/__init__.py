@@ -1,0 +1,1 @@
+"""Realtime algorithms over enriched events."""
