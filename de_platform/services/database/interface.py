@@ -54,7 +54,14 @@ class DatabaseInterface(ABC):
 
 
 class DatabaseError(Exception):
-    """The database understood and refused: a constraint, a missing table, bad SQL. A defect, not bad input."""
+    """The database understood and refused: a constraint, a missing table, bad SQL. A defect, not bad input.
+
+    `code` is the engine's own: an SQLSTATE, or ClickHouse's number.
+    """
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        self.code = code
+        super().__init__(message)
 
 
 class RelationalDatabase(DatabaseInterface):
