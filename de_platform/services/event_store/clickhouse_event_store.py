@@ -4,7 +4,6 @@ Every read goes through FINAL, so it sees one row an identity whatever has been 
 Partitions derive from key columns, so rows of one identity share a partition and FINAL need not merge across them.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -36,8 +35,27 @@ _SETTINGS = "SETTINGS do_not_merge_across_partitions_select_final = 1"
 _DIALECT = ClickHouseDialect()
 _LOOKUP_BYTES = 256 * 1024
 """Most that the ids of one lookup take: a statement and its parameters must fit a request line's limit of 1 MiB."""
-_CONTENT_ERROR = re.compile(
-    r"Code: (6|26|27|31|33|38|41|48|53|69|70|72|73|117|130|131|190|349|407|425|441|467|536|561|675|676|677)\b"
+_CONTENT_ERRORS = frozenset(
+    (
+        "6",  # CANNOT_PARSE_TEXT
+        "25",  # CANNOT_PARSE_ESCAPE_SEQUENCE
+        "26",  # CANNOT_PARSE_QUOTED_STRING
+        "27",  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
+        "33",  # CANNOT_READ_ALL_DATA: the object does not end
+        "38",  # CANNOT_PARSE_DATE
+        "41",  # CANNOT_PARSE_DATETIME
+        "53",  # TYPE_MISMATCH
+        "69",  # ARGUMENT_OUT_OF_BOUND
+        "72",  # CANNOT_PARSE_NUMBER
+        "117",  # INCORRECT_DATA
+        "130",  # CANNOT_READ_ARRAY_FROM_TEXT
+        "131",  # TOO_LARGE_STRING_SIZE
+        "321",  # VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
+        "349",  # CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
+        "407",  # DECIMAL_OVERFLOW
+        "467",  # CANNOT_PARSE_BOOL
+        "636",  # CANNOT_EXTRACT_TABLE_STRUCTURE
+    )
 )
 """Codes by which ClickHouse says that a value cannot be read into its column; anything else is not the row's fault."""
 
@@ -54,7 +72,7 @@ class ClickHouseEventStore(EventStore):
         try:
             await self._db.insert_json_rows(table.value, rows)
         except DatabaseError as error:
-            if _CONTENT_ERROR.search(str(error)):
+            if error.code in _CONTENT_ERRORS:
                 raise RowsRefused(table.value, str(error)[:500]) from error
             raise
 

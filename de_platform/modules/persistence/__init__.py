@@ -1,0 +1,1 @@
+"""Keeps events, duplicates and errors in the analytical store."""
