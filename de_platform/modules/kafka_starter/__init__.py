@@ -1,0 +1,1 @@
+"""Events from the topics of clients."""
