@@ -7,7 +7,8 @@ import pytest
 
 from de_platform.services.clock.memory_clock import MemoryClock
 from de_platform.services.clock.system_clock import SystemClock
-from de_platform.services.message_queue.contract import ORDERS, MessageQueueContract, numbered, settle
+from de_platform.services.message_queue.contract import MessageQueueContract
+from de_platform.services.message_queue.contract_support import ORDERS, numbered, settle
 from de_platform.services.message_queue.memory_queue import MemoryQueue
 
 
