@@ -11,6 +11,9 @@ from litestar.types import ASGIApp
 from de_platform.pipeline.errors import InvalidInput, Unavailable
 from de_platform.services.lifecycle import LifecycleManager
 
+BIND_HOST = "DE_PLATFORM_BIND_HOST"
+"""Setting: the address to listen on."""
+DEFAULT_BIND_HOST = "127.0.0.1"
 FINISH_TIMEOUT_SECONDS = 20
 KEEP_ALIVE_SECONDS = 30
 _BACKLOG = 2048

@@ -12,7 +12,7 @@ from pathlib import Path
 from litestar.types import ASGIApp
 
 from de_platform.http.app import build_app
-from de_platform.http.server import HttpServer
+from de_platform.http.server import BIND_HOST, DEFAULT_BIND_HOST, HttpServer
 from de_platform.http.static_files import application_endpoints
 from de_platform.modules.base import HealthCheck, Module, ModuleSettings
 from de_platform.modules.data_api.alert_sink import AlertSinkStep
@@ -43,7 +43,6 @@ class DataApiSettings(ModuleSettings, frozen=True, kw_only=True):
     """Arguments of the module."""
 
     port: int
-    host: str
 
 
 class DataApi(Module):
@@ -64,6 +63,7 @@ class DataApi(Module):
     ) -> None:
         self.log = log
         self._settings = settings
+        self._secrets = secrets
         self._metrics = metrics
         self._clock = clock
         self._lifecycle = lifecycle
@@ -103,7 +103,8 @@ class DataApi(Module):
 
     async def initialize(self) -> None:
         """Begin to answer. Raises InvalidInput for a port that cannot be had."""
-        self._server = HttpServer(self.app(), self._settings.host, self._settings.port)
+        host = self._secrets.get_or_default(BIND_HOST, DEFAULT_BIND_HOST)
+        self._server = HttpServer(self.app(), host, self._settings.port)
         await self._server.start()
         self.log.info("data api listens", url=self._server.url)
 

@@ -1,8 +1,8 @@
 """The two shapes of every endpoint of this module: a page of rows, and one row."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from http import HTTPMethod
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgspec
 
@@ -42,20 +42,22 @@ def collection_endpoints(collection: Collection, find: Find, get: Get) -> list[E
 
 
 def _lister(collection: Collection, find: Find) -> Callable[[Request], Awaitable[Response]]:
-    rows_type = list[collection.row_type]
+    to_wire = _wire_converter(collection.row_type)
 
     async def list_rows(request: Request) -> Response:
         wanted_media_type(request)
         pairs = query_pairs(request)
         scope, filters = tenant_scope(pairs)
         page = await find(scope, parse_query(filters, collection.vocabulary))
-        items: Sequence[msgspec.Struct] = msgspec.convert(page.items, rows_type, strict=False)
+        items = [to_wire(row) for row in page.items]
         return page_response(request, pairs, items, page.next_cursor, row_type=collection.row_type)
 
     return list_rows
 
 
 def _getter(collection: Collection, get: Get) -> Callable[[Request], Awaitable[Response]]:
+    to_wire = _wire_converter(collection.row_type)
+
     async def get_row(request: Request) -> Response:
         scope, rest = tenant_scope(query_pairs(request))
         refuse_parameters(rest)
@@ -63,9 +65,22 @@ def _getter(collection: Collection, get: Get) -> Callable[[Request], Awaitable[R
         row = await get(scope, identity)
         if row is None:
             raise HttpError(404, f"there is no {collection.noun} with this {collection.identified_by}")
-        return json_response(msgspec.convert(row, collection.row_type, strict=False, from_attributes=True))
+        return json_response(to_wire(row))
 
     return get_row
+
+
+def _wire_converter(row_type: type[msgspec.Struct]) -> Callable[[Any], msgspec.Struct]:
+    """Return what makes a row's wire type from the columns of a store, whose whole numbers may be decimals."""
+    whole = [name for name, hint in get_type_hints(row_type).items() if hint is int]
+
+    def convert(row: Any) -> msgspec.Struct:
+        if isinstance(row, row_type):
+            return row
+        columns = {**row, **{name: int(row[name]) for name in whole}}
+        return msgspec.convert(columns, row_type, strict=False)
+
+    return convert
 
 
 def _list_operation(collection: Collection) -> Operation:

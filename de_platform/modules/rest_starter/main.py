@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from litestar.types import ASGIApp
 
 from de_platform.http.app import build_app
-from de_platform.http.server import HttpServer
+from de_platform.http.server import BIND_HOST, DEFAULT_BIND_HOST, HttpServer
 from de_platform.modules.base import HealthCheck, Module, ModuleSettings
 from de_platform.modules.rest_starter.intake_api import IntakeApi
 from de_platform.modules.rest_starter.operations import API_INFO
@@ -19,13 +19,13 @@ from de_platform.services.lifecycle import LifecycleManager
 from de_platform.services.logger.interface import LoggingInterface
 from de_platform.services.message_queue.interface import MessageQueueInterface
 from de_platform.services.metrics.interface import MetricsInterface
+from de_platform.services.secrets.interface import SecretsInterface
 
 
 class RestStarterSettings(ModuleSettings, frozen=True, kw_only=True):
     """Arguments of the module."""
 
     port: int
-    host: str
 
 
 class RestStarter(Module):
@@ -36,6 +36,7 @@ class RestStarter(Module):
         settings: RestStarterSettings,
         queue: MessageQueueInterface,
         cache: CacheInterface,
+        secrets: SecretsInterface,
         log: LoggingInterface,
         metrics: MetricsInterface,
         clock: Clock,
@@ -43,6 +44,7 @@ class RestStarter(Module):
     ) -> None:
         self.log = log
         self._settings = settings
+        self._secrets = secrets
         self._metrics = metrics
         self._clock = clock
         self._lifecycle = lifecycle
@@ -71,7 +73,8 @@ class RestStarter(Module):
 
     async def initialize(self) -> None:
         """Begin to answer. Raises InvalidInput for a port that cannot be had."""
-        self._server = HttpServer(self.app(), self._settings.host, self._settings.port)
+        host = self._secrets.get_or_default(BIND_HOST, DEFAULT_BIND_HOST)
+        self._server = HttpServer(self.app(), host, self._settings.port)
         await self._server.start()
         self.log.info("intake listens", url=self._server.url)
 

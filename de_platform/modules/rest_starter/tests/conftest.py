@@ -17,6 +17,7 @@ from de_platform.services.lifecycle import LifecycleManager
 from de_platform.services.logger.memory_logger import MemoryLogger
 from de_platform.services.message_queue.memory_queue import MemoryQueue
 from de_platform.services.metrics.memory_metrics import MemoryMetrics
+from de_platform.services.secrets.env_secrets import EnvSecrets
 
 Event = dict[str, Any]
 
@@ -103,9 +104,10 @@ class Door:
         self.metrics = MemoryMetrics()
         self.lifecycle = LifecycleManager(self.log)
         self.module = RestStarter(
-            RestStarterSettings(port=0, host="127.0.0.1"),
+            RestStarterSettings(port=0),
             self.queue,
             self.cache,
+            EnvSecrets({}),
             self.log,
             self.metrics,
             self.clock,

@@ -14,7 +14,7 @@ from de_platform.pipeline.intake import split_events
 def test_the_descriptor_is_valid_and_fits_the_settings() -> None:
     descriptor = parse_descriptor(Path(main.__file__).with_name("module.json").read_bytes())
     defaults = {argument.name: argument.default for argument in descriptor.args}
-    assert msgspec.convert(defaults, RestStarterSettings) == RestStarterSettings(port=8001, host="127.0.0.1")
+    assert msgspec.convert(defaults, RestStarterSettings) == RestStarterSettings(port=8001)
 
 
 async def test_every_operation_is_documented_with_an_example(door) -> None:
