@@ -1,0 +1,1 @@
+"""A topic into files of the data lake."""
