@@ -94,7 +94,7 @@ class Rig:
     """A queue of one partition, checkpoints, and loops that can be started, stopped and crashed."""
 
     def __init__(self) -> None:
-        self.queue = MemoryQueue(SystemClock())
+        self.queue = MemoryQueue(SystemClock(), session_seconds=0.1)
         self.checkpoints = MemoryCheckpointStore()
         self.log = MemoryLogger()
 
@@ -248,7 +248,7 @@ class CrashPoints:
         setattr(target, name, crashing)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(1, 12), max_size=6))
 def test_crashes_between_any_two_effects_lose_nothing_and_repeat_nothing(plan: list[int]) -> None:
     async def scenario() -> None:
