@@ -1,0 +1,2 @@
+DROP TABLE cleaned_events;
+DROP TABLE events;
