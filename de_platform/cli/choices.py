@@ -98,3 +98,9 @@ def needed(flag: ServiceFlag, chosen: str | None) -> str:
             f"--{flag}", f"is needed here: choose one of {names}, or name a running platform with --data-dir"
         )
     return chosen
+
+
+EMBEDDED = Choices(
+    mq="local", fs="local", cache="embedded", metrics="prometheus", db=parse_databases(["postgres", "clickhouse"])
+)
+"""What the processes of `up` use; its store process serves the embedded engines as what they are."""

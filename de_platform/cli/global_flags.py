@@ -74,10 +74,15 @@ def global_flags_from(parsed: Arguments) -> GlobalFlags:
 
 
 def surroundings(
-    flags: GlobalFlags, *, environ: Mapping[str, str] | None = None, find_instance: bool = True
+    flags: GlobalFlags,
+    *,
+    environ: Mapping[str, str] | None = None,
+    flag_values: Mapping[str, str] | None = None,
+    find_instance: bool = True,
 ) -> Surroundings:
     """Work out implementations and settings. Explicit flags win over those of a running platform.
 
+    `flag_values` are settings that a command has flags of its own for, by setting name.
     `find_instance` False reads settings only, for commands that start a platform or do without one.
     Raises InvalidInput with every fault, and Unavailable when no platform runs on `data_dir`.
     """
@@ -98,6 +103,8 @@ def surroundings(
     if flags.data_dir is not None:
         values = {"DE_PLATFORM_DATA_DIR": str(Path(flags.data_dir).absolute())}
         sources.append(Source(origin=Origin.FLAG, values=values, source="--data-dir"))
+    if flag_values:
+        sources.append(Source(origin=Origin.FLAG, values=flag_values))
     return Surroundings(choices=choices, settings=Settings.resolve(*sources))
 
 

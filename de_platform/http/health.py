@@ -71,6 +71,7 @@ class HealthMonitor:
         self._timeout_seconds = timeout_seconds
         self._checks: dict[str, Check] = {}
         self._results: dict[str, CheckResult] = {}
+        self._has_been_ready = asyncio.Event()
 
     def add(self, name: str, check: Check) -> None:
         """Ask this from now on; not ready until it was answered well."""
@@ -101,11 +102,17 @@ class HealthMonitor:
         answers = await asyncio.gather(*(self._run(self._checks[name]) for name in names))
         self._results.update(zip(names, answers, strict=True))
 
+    async def first_readiness(self) -> None:
+        """Return once everything was well for the first time."""
+        await self._has_been_ready.wait()
+
     async def watch(self) -> None:
         """Refresh until cancelled."""
         while True:
             await self.refresh()
             is_ready = self.report.status is HealthStatus.READY
+            if is_ready:
+                self._has_been_ready.set()
             await self._clock.sleep(self._interval_seconds if is_ready else self._hurried_interval_seconds)
 
     async def _run(self, check: Check) -> CheckResult:

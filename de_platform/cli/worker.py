@@ -1,0 +1,97 @@
+"""`de-platform worker NAME`: one process of `up`. Started by the supervisor, from which it gets its environment."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from de_platform.cli.apps import make_app
+from de_platform.cli.catalog import ModuleCatalog
+from de_platform.cli.child import Report, send_report
+from de_platform.cli.choices import EMBEDDED, Choices
+from de_platform.cli.exit_codes import ExitCode
+from de_platform.cli.global_flags import Surroundings
+from de_platform.cli.instance import process_lock
+from de_platform.cli.parent_watch import end_with_parent
+from de_platform.cli.ports import MODULE_SETTINGS, port_of
+from de_platform.cli.runner import HealthOptions, ModuleRun, module_run, run_event_loop, run_process
+from de_platform.config.arguments import Arguments, with_defaults
+from de_platform.config.container import Container
+from de_platform.config.descriptor import ArgumentValue, ModuleDescriptor
+from de_platform.config.settings import Origin, Settings, Source
+from de_platform.modules.base import Module
+from de_platform.pipeline.errors import InvalidInput
+from de_platform.services.lifecycle import LifecycleManager
+from de_platform.services.logger.interface import LoggingInterface
+
+_LOCK_TIMEOUT_SECONDS = 20.0
+_LAST_GRACE_SECONDS = 5.0
+
+app = make_app("worker", "")
+
+
+@app.default
+def worker(name: Literal["store", "pipeline", "edge"], /) -> int:
+    """Run one process of the embedded platform."""
+    settings = Settings.resolve(Source(origin=Origin.ENVIRONMENT, values=os.environ))
+    end_with_parent(grace_seconds=2 * settings.seconds("DE_PLATFORM_DRAIN_TIMEOUT_SECONDS") + _LAST_GRACE_SECONDS)
+    data_dir = Path(settings["DE_PLATFORM_DATA_DIR"])
+    lock = process_lock(data_dir, name)
+    if not lock.acquire(timeout_seconds=_LOCK_TIMEOUT_SECONDS):
+        return ExitCode.UNAVAILABLE
+    environment: dict[str, str] = {}
+    reported_port: list[int] = []
+
+    def report() -> None:
+        send_report(Report(health_port=reported_port[0], environment=environment))
+
+    def on_served(found: Mapping[str, str]) -> None:
+        environment.update(found)
+        report()
+
+    def on_listening(port: int) -> None:
+        reported_port.append(port)
+        if name != "store":
+            report()
+
+    runs = [_store_run(data_dir, settings, on_served)] if name == "store" else module_runs(name, settings)
+    around = Surroundings(choices=Choices(metrics="prometheus") if name == "store" else EMBEDDED, settings=settings)
+    return run_event_loop(run_process(runs, around, HealthOptions(port=0, on_listening=on_listening)))
+
+
+def module_runs(name: str, settings: Settings) -> list[ModuleRun]:
+    """Return what a process runs. Raises InvalidInput for modules that there are not, or that need arguments."""
+    catalog = ModuleCatalog()
+    return [
+        module_run(catalog, module, argument_values(catalog.descriptor(module), settings))
+        for module in settings.names(MODULE_SETTINGS[name])
+    ]
+
+
+def argument_values(module: ModuleDescriptor, settings: Settings) -> dict[str, ArgumentValue]:
+    """Return a module's arguments in `up`: its defaults, its port moved by the offset, its host the common one."""
+    missing = [argument.name for argument in module.args if argument.required]
+    if missing:
+        raise InvalidInput.single(module.name, f"cannot run in `up`, it needs --{', --'.join(missing)}")
+    values = with_defaults(Arguments(given={}), module.args)
+    port = port_of(module)
+    if port is not None:
+        values["port"] = port + settings.whole_number("DE_PLATFORM_PORT_OFFSET")
+    if "host" in values:
+        values["host"] = settings["DE_PLATFORM_BIND_HOST"]
+    return values
+
+
+def _store_run(data_dir: Path, settings: Settings, on_served: Callable[[Mapping[str, str]], None]) -> ModuleRun:
+    from de_platform.cli.store_host import StoreHost  # noqa: PLC0415 - only this process opens the engines
+
+    async def build(container: Container) -> Module:
+        return StoreHost(
+            data_dir,
+            settings,
+            await container.resolve(LoggingInterface),
+            await container.resolve(LifecycleManager),
+            on_served,
+        )
+
+    return ModuleRun(name="store", build=build)
