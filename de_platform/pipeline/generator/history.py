@@ -46,7 +46,7 @@ def generate_history(
     assert end.tzinfo is not None, "the end is an aware instant"
     last_on = end.astimezone(UTC).date()
     first_on = last_on - timedelta(days=days)
-    rates = DemoRates(seed, first_on - timedelta(days=_RATE_MARGIN_DAYS), last_on + timedelta(days=1))
+    rates = demo_rates(seed, days, end, until=last_on + timedelta(days=1))
     events: list[DemoEvent] = []
     expected: list[ExpectedAlert] = []
     broken_events = repeated_events = 0
@@ -72,6 +72,12 @@ def generate_history(
         broken_events=broken_events,
         repeated_events=repeated_events,
     )
+
+
+def demo_rates(seed: int, days: int, end: datetime, *, until: date) -> DemoRates:
+    """Return the rates that a history uses, going on to a day; a later `until` changes none of the earlier ones."""
+    first_on = end.astimezone(UTC).date() - timedelta(days=days + _RATE_MARGIN_DAYS)
+    return DemoRates(seed, first_on, until)
 
 
 def _days(first_on: date, last_on: date) -> Iterator[date]:
