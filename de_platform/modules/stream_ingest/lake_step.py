@@ -32,20 +32,26 @@ class Lake(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.output_prefix}/{self.topic}/{partition:05}/{first_offset:020}.jsonl"
 
 
+class Existing(msgspec.Struct):
+    """A file that was there already and holds more than the buffer did; `left` of its records are still to come."""
+
+    first_offset: int
+    record_count: int
+    byte_count: int
+    left: int
+
+
 class Buffer:
     """Lines that wait for their file, with their offsets."""
 
-    def __init__(self, partition: int, skip: int = 0) -> None:
+    def __init__(self, partition: int, existing: Existing | None = None) -> None:
         self.partition = partition
-        self.skip = skip
-        """Coming records that an existing file holds already."""
+        self.existing = existing
+        self.found: list[IngestBatch] = []
+        """Rows of existing files whose last record went by."""
         self.offsets: list[int] = []
         self.lines: list[bytes] = []
         self.size_bytes = 0
-
-
-class _Saved(msgspec.Struct):
-    skip: int
 
 
 class LakeStep(Step[Buffer]):
@@ -68,36 +74,46 @@ class LakeStep(Step[Buffer]):
         return Buffer(partition)
 
     async def process(self, batch: Batch, state: Buffer) -> Sequence[Message]:
-        skipped = min(state.skip, len(batch.records))
-        state.skip -= skipped
-        for record in batch.records[skipped:]:
+        for record in batch.records[self._skip(batch, state) :]:
             line = as_line(record.value)
             state.offsets.append(record.offset)
             state.lines.append(line)
             state.size_bytes += len(line)
         return ()
 
+    def _skip(self, batch: Batch, state: Buffer) -> int:
+        """Return how many records of the batch an existing file holds."""
+        existing = state.existing
+        if existing is None:
+            return 0
+        skipped = min(existing.left, len(batch.records))
+        existing.left -= skipped
+        if existing.left == 0:
+            last_offset = batch.records[skipped - 1].offset
+            state.found.append(
+                self._row(state, existing.first_offset, last_offset, existing.record_count, existing.byte_count)
+            )
+            state.existing = None
+        return skipped
+
     def flush_due(self, state: Buffer) -> bool:
         return len(state.lines) >= self._lake.batch_records or state.size_bytes >= MAX_BUFFERED_BYTES
 
     async def flush(self, state: Buffer) -> None:
+        while state.found:
+            await self._batches.add(state.found[0])
+            del state.found[0]
         while state.lines:
-            count, size_bytes = await self._write(state)
-            await self._batches.add(
-                IngestBatch(
-                    path=self._lake.path(state.partition, state.offsets[0]),
-                    topic=self._lake.topic,
-                    partition=state.partition,
-                    first_offset=state.offsets[0],
-                    record_count=count,
-                    size_bytes=size_bytes,
-                    written_at=self._clock.now(),
-                )
-            )
-            state.skip = max(0, count - len(state.lines))
-            state.size_bytes -= sum(map(len, state.lines[:count]))
-            del state.offsets[:count], state.lines[:count]
-            self._metrics.counter("rows_flushed_total", count, service="stream_ingest", table=self._lake.topic)
+            record_count, byte_count = await self._write(state)
+            first_offset = state.offsets[0]
+            if record_count > len(state.lines):
+                left = record_count - len(state.lines)
+                state.existing = Existing(first_offset, record_count, byte_count, left)
+            else:
+                last_offset = state.offsets[record_count - 1]
+                await self._batches.add(self._row(state, first_offset, last_offset, record_count, byte_count))
+            state.size_bytes -= sum(map(len, state.lines[:record_count]))
+            del state.offsets[:record_count], state.lines[:record_count]
 
     async def _write(self, state: Buffer) -> tuple[int, int]:
         """Create the next file; return the records and bytes of the file that is there now."""
@@ -105,18 +121,36 @@ class LakeStep(Step[Buffer]):
         lines = state.lines[: self._lake.batch_records]
         data = b"".join(lines)
         if await self._files.create(path, data):
+            self._metrics.counter("rows_flushed_total", len(lines), service="stream_ingest", table=self._lake.topic)
             return len(lines), len(data)
         existing = await self._files.read(path)
         return existing.count(b"\n"), len(existing)
 
+    def _row(
+        self, state: Buffer, first_offset: int, last_offset: int, record_count: int, byte_count: int
+    ) -> IngestBatch:
+        path = self._lake.path(state.partition, first_offset)
+        return IngestBatch(
+            batch_id=digest("ingest_batch", path),
+            topic=self._lake.topic,
+            partition=state.partition,
+            first_offset=first_offset,
+            last_offset=last_offset,
+            record_count=record_count,
+            byte_count=byte_count,
+            path=path,
+            created_at=self._clock.now(),
+        )
+
     def snapshot(self, state: Buffer) -> Snapshot:
-        if not state.skip:
+        if state.existing is None:
             return Snapshot()
-        return Snapshot(new_segments={f"skip-{state.skip}": msgspec.json.encode(_Saved(state.skip))})
+        name = f"existing-{state.existing.first_offset}-{state.existing.left}"
+        return Snapshot(new_segments={name: msgspec.json.encode(state.existing)})
 
     def restore(self, partition: int, segments: Mapping[str, bytes]) -> Buffer:
         for saved in segments.values():
-            return Buffer(partition, msgspec.json.decode(saved, type=_Saved).skip)
+            return Buffer(partition, msgspec.json.decode(saved, type=Existing))
         return Buffer(partition)
 
 

@@ -17,14 +17,17 @@ def fresh_topic() -> str:
 def make_batch(topic: str, **overrides: Any) -> IngestBatch:
     """Return a row whose path names its partition and first offset."""
     partition, first_offset = overrides.get("partition", 0), overrides.get("first_offset", 0)
+    path = f"lake/{topic}/{partition}/{first_offset}.jsonl"
     fields: dict[str, Any] = {
-        "path": f"lake/{topic}/{partition}/{first_offset}.jsonl",
+        "batch_id": f"id of {path}",
+        "path": path,
         "topic": topic,
         "partition": 0,
         "first_offset": 0,
+        "last_offset": first_offset + 11,
         "record_count": 10,
-        "size_bytes": 1 << 40,
-        "written_at": datetime(2026, 11, 3, 16, 0, 0, 1, tzinfo=UTC),
+        "byte_count": 1 << 40,
+        "created_at": datetime(2026, 11, 3, 16, 0, 0, 1, tzinfo=UTC),
     }
     return IngestBatch(**(fields | overrides))
 
@@ -37,7 +40,7 @@ class IngestBatchStoreContract:
         assert await store.add(batch)
         assert await store.of_topic(batch.topic) == [batch]
 
-    async def test_first_row_of_a_path_stays(self, store: IngestBatchStore) -> None:
+    async def test_first_row_of_an_id_stays(self, store: IngestBatchStore) -> None:
         batch = make_batch(fresh_topic())
         await store.add(batch)
         assert not await store.add(make_batch(batch.topic, record_count=99))

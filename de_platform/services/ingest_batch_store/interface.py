@@ -7,15 +7,18 @@ import msgspec
 
 
 class IngestBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that holds consecutive records of one topic partition. Identified by its path."""
+    """A file that holds consecutive records of one topic partition."""
 
-    path: str
+    batch_id: str
+    """A digest of the path."""
     topic: str
     partition: int
     first_offset: int
+    last_offset: int
     record_count: int
-    size_bytes: int
-    written_at: datetime
+    byte_count: int
+    path: str
+    created_at: datetime
 
 
 class IngestBatchStore(ABC):
@@ -23,7 +26,7 @@ class IngestBatchStore(ABC):
 
     @abstractmethod
     async def add(self, batch: IngestBatch) -> bool:
-        """Store a row unless there is one with its path; the first one stays. Returns whether it was new."""
+        """Store a row unless there is one with its `batch_id`; the first one stays. Returns whether it was new."""
 
     @abstractmethod
     async def of_topic(self, topic: str, *, limit: int = 1000) -> list[IngestBatch]:

@@ -12,7 +12,7 @@ class MemoryIngestBatchStore(IngestBatchStore):
 
     async def add(self, batch: IngestBatch) -> bool:
         self._check()
-        return self._batches.setdefault(batch.path, batch) is batch
+        return self._batches.setdefault(batch.batch_id, batch) is batch
 
     async def of_topic(self, topic: str, *, limit: int = 1000) -> list[IngestBatch]:
         self._check()

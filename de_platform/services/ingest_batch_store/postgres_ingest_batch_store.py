@@ -5,12 +5,12 @@ import msgspec
 from de_platform.services.database.interface import RelationalDatabase
 from de_platform.services.ingest_batch_store.interface import IngestBatch, IngestBatchStore
 
-_COLUMNS = "path, topic, partition, first_offset, record_count, size_bytes, written_at"
+_NAMES = IngestBatch.__struct_fields__
+_COLUMNS = ", ".join(_NAMES)
 
 _INSERT = f"""
-INSERT INTO ingest_batches ({_COLUMNS})
-VALUES (%(path)s, %(topic)s, %(partition)s, %(first_offset)s, %(record_count)s, %(size_bytes)s, %(written_at)s)
-ON CONFLICT (path) DO NOTHING
+INSERT INTO ingest_batches ({_COLUMNS}) VALUES ({", ".join(f"%({name})s" for name in _NAMES)})
+ON CONFLICT DO NOTHING
 """
 
 _SELECT = f"""
@@ -20,7 +20,7 @@ ORDER BY partition, first_offset, path COLLATE "C" LIMIT %(limit)s
 
 
 class PostgresIngestBatchStore(IngestBatchStore):
-    """One table, whose primary key is the path."""
+    """One table, keyed by batch_id."""
 
     def __init__(self, db: RelationalDatabase) -> None:
         self._db = db

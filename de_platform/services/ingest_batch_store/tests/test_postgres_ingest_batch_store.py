@@ -1,30 +1,22 @@
 """The catalogue in PostgreSQL under the contract."""
 
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
 import pytest
 
+from de_platform import migrations
 from de_platform.services.ingest_batch_store.contract import IngestBatchStoreContract
 from de_platform.services.ingest_batch_store.postgres_ingest_batch_store import PostgresIngestBatchStore
 from tests.helpers.engines import fresh_database
 
-TABLE = """
-CREATE TABLE ingest_batches (
-    path TEXT PRIMARY KEY,
-    topic TEXT NOT NULL,
-    partition INTEGER NOT NULL,
-    first_offset BIGINT NOT NULL,
-    record_count BIGINT NOT NULL,
-    size_bytes BIGINT NOT NULL,
-    written_at TIMESTAMPTZ NOT NULL
-)
-"""
+MIGRATION = Path(migrations.__file__).parent / "warehouse" / "002_ingest_batches.up.sql"
 
 
 @pytest.fixture
 async def store() -> AsyncGenerator[PostgresIngestBatchStore]:
     async with fresh_database() as database:
-        await database.execute(TABLE)
+        await database.execute(MIGRATION.read_text())
         yield PostgresIngestBatchStore(database)
 
 
