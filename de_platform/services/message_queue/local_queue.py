@@ -35,7 +35,7 @@ again; the file does not shrink.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from sqlite3 import Connection
 from typing import TypeVar
@@ -183,11 +183,9 @@ class LocalQueue(SingleRecords):
             session = Session(self._path.with_name(f"{self._path.name}.sessions"))
         view = LogView()
 
-        def on_change(snapshot: Snapshot) -> None:
-            loop.call_soon_threadsafe(view.merge, snapshot)
-
-        def on_session_ended() -> None:
-            loop.call_soon_threadsafe(view.note_ended_session)
+        def tell(what: Callable[[], None]) -> None:
+            with suppress(RuntimeError):  # the loop was closed without `disconnect`: nobody waits any more
+                loop.call_soon_threadsafe(what)
 
         return LocalLog(
             view=view,
@@ -197,8 +195,8 @@ class LocalQueue(SingleRecords):
                 self._path,
                 session,
                 lock_wait_seconds=self._lock_wait_seconds,
-                on_change=on_change,
-                on_session_ended=on_session_ended,
+                on_change=lambda snapshot: tell(lambda: view.merge(snapshot)),
+                on_session_ended=lambda: tell(view.note_ended_session),
             ),
             session=session,
             clock=self._clock,

@@ -14,6 +14,7 @@ DEPENDENCY = "message queue"
 _VERSION = 1
 _PAGE_BYTES = 16_384
 _CHECKPOINT_PAGES = 1_000
+_LARGEST_IDLE_WAL_BYTES = 64 << 20
 _LOCK_POLL_SECONDS = 0.0005
 
 _TABLES = """
@@ -107,6 +108,7 @@ def open_file(path: Path, *, lock_wait_seconds: float) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=lock_wait_seconds, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit = {_LARGEST_IDLE_WAL_BYTES}")
     return connection
 
 
