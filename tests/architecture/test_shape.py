@@ -1,0 +1,42 @@
+"""Files stay small enough to be read."""
+
+from pathlib import Path
+
+import pytest
+
+import de_platform
+
+ROOT = Path(de_platform.__path__[0]).parent
+MAX_LINES = 400
+LONGER_FOR_A_REASON: dict[str, str] = {
+    "de_platform/streaming/loop.py": "the one loop: its order of effects is read in one piece",
+}
+
+
+def lines_of(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def test_no_file_is_longer_than_it_should_be() -> None:
+    found = {
+        str(path.relative_to(ROOT)): lines_of(path)
+        for folder in ("de_platform", "tests", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    too_long = {name: count for name, count in found.items() if count > MAX_LINES and name not in LONGER_FOR_A_REASON}
+    assert too_long == {}
+
+
+@pytest.mark.parametrize("name", LONGER_FOR_A_REASON)
+def test_an_exception_is_still_needed(name: str) -> None:
+    assert lines_of(ROOT / name) > MAX_LINES
+
+
+def test_no_file_keeps_a_list_of_things_to_do() -> None:
+    marks = ("TO" + "DO", "FIX" + "ME", "XX" + "X ")
+    found = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "de_platform").rglob("*.py")
+        if any(mark in path.read_text(encoding="utf-8") for mark in marks)
+    ]
+    assert found == []

@@ -1,0 +1,19 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.harness import PipelineHarness, RunningPipeline, TenantHarness
+from tests.helpers.memory_harness import MemoryPipeline
+
+
+@pytest.fixture(scope="session")
+async def memory_pipeline() -> AsyncIterator[RunningPipeline]:
+    async with MemoryPipeline() as pipeline:
+        yield pipeline
+
+
+@pytest.fixture(params=["memory"])
+def h(request: pytest.FixtureRequest, tmp_path: Path) -> PipelineHarness:
+    """One tenant of its own in a pipeline that all tests share."""
+    return TenantHarness(request.getfixturevalue(f"{request.param}_pipeline"), tmp_path)
