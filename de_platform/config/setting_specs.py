@@ -51,7 +51,7 @@ SETTINGS: tuple[SettingSpec, ...] = (
     SettingSpec(
         name="DE_PLATFORM_PIPELINE_MODULES",
         description="modules that `up` runs in its process for consumers",
-        default="normalizer,persistence,algos",
+        default="normalizer,persistence,archive,algos",
         type=SettingType.NAMES,
     ),
     SettingSpec(
