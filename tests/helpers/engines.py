@@ -22,9 +22,9 @@ def embedded_postgres_settings() -> PostgresSettings:
 
 
 @asynccontextmanager
-async def fresh_database() -> AsyncGenerator[PostgresDatabase]:
+async def fresh_database(server: PostgresSettings | None = None) -> AsyncGenerator[PostgresDatabase]:
     """Yield an empty, connected PostgreSQL database that is dropped afterwards."""
-    database = MemoryRelationalDatabase()
+    database = MemoryRelationalDatabase(server)
     await database.connect()
     try:
         yield database

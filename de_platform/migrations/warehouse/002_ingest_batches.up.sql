@@ -1,4 +1,4 @@
--- One row for each file that was written from a topic; a file's name is a function of where its records begin.
+-- One row for each file that was written from a topic; `batch_id` is a function of its path.
 CREATE TABLE ingest_batches (
     batch_id text COLLATE "C" PRIMARY KEY,
     topic text NOT NULL,
@@ -8,6 +8,7 @@ CREATE TABLE ingest_batches (
     record_count integer NOT NULL,
     byte_count bigint NOT NULL,
     path text NOT NULL,
-    created_at timestamptz NOT NULL,
-    UNIQUE (topic, partition, first_offset)
+    created_at timestamptz NOT NULL
 );
+
+CREATE INDEX ingest_batches_by_topic ON ingest_batches (topic, partition, first_offset);

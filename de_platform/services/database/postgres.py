@@ -59,11 +59,15 @@ class PostgresDatabase(PostgresStatements):
                 return self._pool
             if self._is_closed:
                 raise Unavailable(DEPENDENCY, "this process has disconnected from it")
+            self._before_connect()
             with postgres_errors():
                 await self._ensure_database()
                 self._pool = self._new_pool()
                 await self._pool.open()
             return self._pool
+
+    def _before_connect(self) -> None:
+        """Do what the server needs before it can be reached; may set `settings`."""
 
     def _new_pool(self) -> AsyncConnectionPool[Connection]:
         return AsyncConnectionPool(

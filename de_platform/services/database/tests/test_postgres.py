@@ -1,3 +1,4 @@
+import uuid
 from collections.abc import AsyncGenerator
 
 import msgspec
@@ -7,7 +8,7 @@ from de_platform.pipeline.errors import Unavailable
 from de_platform.services.database.contract import RelationalDatabaseContract
 from de_platform.services.database.postgres import PostgresDatabase
 from de_platform.services.database.settings import ClickHouseSettings, PostgresSettings
-from tests.helpers.engines import embedded_postgres_settings, fresh_database, fresh_name
+from tests.helpers.engines import embedded_postgres_settings, fresh_database
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ async def test_goes_on_after_the_server_has_cut_its_connections(database: Postgr
 
 
 async def test_two_processes_may_create_the_database_at_once() -> None:
-    settings = msgspec.structs.replace(embedded_postgres_settings(), database=fresh_name())
+    settings = msgspec.structs.replace(embedded_postgres_settings(), database=f"test_{uuid.uuid4().hex}")
     first, second = PostgresDatabase(settings), PostgresDatabase(settings)
     await first.connect()
     await second.connect()
