@@ -136,7 +136,8 @@ class LocalMembership(Membership):
 
     async def refresh(self) -> None:
         self._interest.news.clear()
-        self._merge(await asyncio.wrap_future(self._log.reader.news()))
+        if not self._log.watcher.is_current:
+            self._merge(await asyncio.wrap_future(self._log.reader.news()))
 
     async def read(self, partition: TopicPartition, offset: int, max_records: int) -> Sequence[Record]:
         reading = self._log.reader.read(self._partition_ids[partition], offset, max_records)

@@ -17,6 +17,7 @@ from de_platform.services.message_queue.local_sessions import Session
 
 _SHORTEST_INTERVAL_SECONDS = 0.005
 _LONGEST_INTERVAL_SECONDS = 0.02
+_CURRENT_SECONDS = 2 * _LONGEST_INTERVAL_SECONDS
 _SLOWDOWN = 1.02
 _SESSION_CHECK_SECONDS = 0.5
 _RETRY_SECONDS = 1.0
@@ -46,6 +47,7 @@ class Watcher:
         self._wanted = threading.Event()
         self._stopping = threading.Event()
         self._waiting = 0
+        self._looked_at_seconds = float("-inf")
         self._thread = threading.Thread(target=self._run, name="local-queue-watcher", daemon=True)
         self._thread.start()
 
@@ -59,6 +61,11 @@ class Watcher:
         self._waiting -= 1
         if not self._waiting:
             self._wanted.clear()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the last look was so recent that another one would bring nothing."""
+        return time.monotonic() - self._looked_at_seconds < _CURRENT_SECONDS
 
     def stop(self) -> None:
         """End the thread, close the file. Blocks."""
@@ -88,6 +95,7 @@ class Watcher:
             self._sessions_checked_at = time.monotonic()
             self._check_sessions(self._connection)
         (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        self._looked_at_seconds = time.monotonic()
         if version == self._version:
             return False
         self._version = version
