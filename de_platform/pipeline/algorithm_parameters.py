@@ -14,6 +14,7 @@ ParameterValue: TypeAlias = Decimal | int | tuple[str, ...]
 Parameters: TypeAlias = Mapping[str, ParameterValue]
 """Validated values by parameter name, complete: what was not given has its default."""
 
+MAX_MAGNITUDE = 18
 MAX_LIST_LENGTH = 10_000
 MAX_TEXT_LENGTH = 256
 
@@ -98,6 +99,8 @@ def _decimal(value: object) -> Decimal:
         raise ValueError(f"must be a number, was {value!r}") from None
     if not number.is_finite():
         raise ValueError(f"must be finite, was {value!r}")
+    if number and abs(number.adjusted()) > MAX_MAGNITUDE:
+        raise ValueError(f"must have at most {MAX_MAGNITUDE} digits before and after the point")
     return number
 
 

@@ -66,6 +66,10 @@ class Chunk:
     def __len__(self) -> int:
         return len(self.ends)
 
+    def is_needed(self, floors: Instants) -> bool:
+        """Say whether any of its events is at or above the floor of its type."""
+        return bool(((self.newest != NEVER) & (self.newest >= floors)).any())
+
     def row(self, serial: int) -> bytes:
         """Return one encoded row."""
         index = serial - self.first_serial
@@ -204,7 +208,7 @@ class WindowRows:
         for number in range(len(_COLUMN_TYPES)):
             self._columns[number][:kept] = self._view(number)[keep]
         self._end = kept
-        self._chunks = [chunk for chunk in self._chunks if (chunk.newest >= floors).any()]
+        self._chunks = [chunk for chunk in self._chunks if chunk.is_needed(floors)]
         self._forget_actors()
 
     def _forget_actors(self) -> None:

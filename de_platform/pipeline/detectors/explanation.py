@@ -43,6 +43,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """Observed divided by threshold: above 1, and the larger the worse. None where there is no scale."""
     silent_if: str
     """One sentence: what would have kept this alert away."""
+    uses_rate: bool = False
+    """Whether the anchor's exchange rate had a part in it."""
 
 
 def actor_of(event: Event) -> SubjectRef:
@@ -101,11 +103,10 @@ def _details(algorithm: FraudAlgorithm, verdict: Verdict) -> dict[str, Any]:
         "parameters": {name: _shown(value) for name, value in algorithm.values.items()},
         "silent_if": verdict.silent_if,
     }
-    rate = verdict.anchor.get("usd_rate")
-    if rate is not None:
+    if verdict.uses_rate and "usd_rate" in verdict.anchor:
         details["rate"] = {
             "currency": verdict.anchor.get("currency", ""),
-            "usd_rate": plain(rate),
+            "usd_rate": plain(verdict.anchor["usd_rate"]),
             "usd_rate_on": str(verdict.anchor.get("usd_rate_on", "")),
         }
     return details

@@ -73,6 +73,7 @@ class LargeNotionalAlgo(FraudAlgorithm):
             thresholds={"threshold_usd": plain(self._threshold)},
             distance=distance(value, self._threshold),
             silent_if=f"It would be silent if {field} were {self._threshold:,.2f} USD or less.",
+            uses_rate=True,
         )
 
 
