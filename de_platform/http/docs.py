@@ -1,6 +1,7 @@
 """`/api/docs`: the OpenAPI document as one readable page, with nothing loaded from elsewhere and no script."""
 
 import json
+import re
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -15,6 +16,8 @@ DOCUMENT_PATH = "/api/openapi.json"
 _STYLE_PATH = f"{DOCS_PATH}/style.css"
 
 Json = dict[str, Any]
+
+_CODE = re.compile(r"`([^`]+)`")
 
 
 def docs_endpoints(document: Json) -> list[Endpoint]:
@@ -87,7 +90,7 @@ def _parameter(parameter: Json) -> str:
     required = " (required)" if parameter["required"] else ""
     return (
         f"<tr><td><code>{escape(parameter['name'])}</code>{required}<td>{parameter['in']}"
-        f"<td>{escape(parameter['description'])}<td><code>{escape(_brief(parameter['schema']))}</code></tr>"
+        f"<td>{_prose(parameter['description'])}<td><code>{escape(_brief(parameter['schema']))}</code></tr>"
     )
 
 
@@ -100,7 +103,7 @@ def _brief(schema: Json) -> str:
 
 
 def _body(body: Json) -> str:
-    return f"<p>{escape(body['description'])}</p>{_content(body['content'])}"
+    return f"<p>{_prose(body['description'])}</p>{_content(body['content'])}"
 
 
 def _content(content: Json) -> str:
@@ -129,4 +132,8 @@ def _pre(value: Any) -> str:
 
 
 def _paragraphs(text: str) -> str:
-    return "".join(f"<p>{escape(part)}</p>" for part in text.split("\n\n") if part)
+    return "".join(f"<p>{_prose(part)}</p>" for part in text.split("\n\n") if part)
+
+
+def _prose(text: str) -> str:
+    return _CODE.sub(r"<code>\1</code>", escape(text))

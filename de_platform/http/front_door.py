@@ -152,10 +152,10 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = [*message["headers"], *SECURITY_HEADERS, (b"x-request-id", self._request_id.encode("ascii"))]
-            if not any(name == b"cache-control" for name, _ in headers):
-                headers.append((b"cache-control", b"no-store"))
-            message["headers"] = headers
+            own = list(message["headers"])
+            if not any(name == b"cache-control" for name, _ in own):
+                own.append((b"cache-control", b"no-store"))
+            message["headers"] = [*own, *SECURITY_HEADERS, (b"x-request-id", self._request_id.encode("ascii"))]
         elif self._head_only and message["type"] == "http.response.body":
             message["body"] = b""
         await self._send(message)

@@ -1,3 +1,5 @@
+import json
+import re
 from http import HTTPMethod
 
 import httpx
@@ -62,6 +64,13 @@ def test_every_operation_documents_problems() -> None:
     responses = document["paths"]["/api/things/{name}"]["get"]["responses"]
     assert set(responses) == {"200", "404", "default"}
     assert "application/problem+json" in responses["404"]["content"]
+
+
+def test_every_reference_leads_somewhere() -> None:
+    document = openapi_document([LIST, CREATE], INFO)
+    referred = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(document)))
+    assert referred == {"Thing", "Things", "FieldError", "Problem"}
+    assert referred <= set(document["components"]["schemas"])
 
 
 def test_the_same_operations_give_the_same_document() -> None:

@@ -95,7 +95,7 @@ def _list_operation(collection: Collection) -> Operation:
         path=collection.path,
         operation_id=f"list_{collection.plural.replace(' ', '_')}",
         summary=f"List {collection.plural}",
-        description=f"Newest {collection.vocabulary.dated_by} first unless `sort` says otherwise.",
+        description=f"Newest `{collection.vocabulary.dated_by}` first unless `sort` says otherwise.",
         tag=collection.tag,
         parameters=(TENANT_PARAMETER, *query_parameters(collection.vocabulary)),
         responses={

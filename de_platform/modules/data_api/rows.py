@@ -6,6 +6,7 @@ The types are the wire: decimals go out as strings, instants as RFC 3339 in UTC,
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Annotated
 
 import msgspec
 
@@ -16,6 +17,8 @@ from de_platform.services.alert_store.interface import ALERT_FIELDS
 from de_platform.services.event_store.fields import SHAPES
 from de_platform.services.event_store.interface import StoredTable
 
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
 
 class EventRow(msgspec.Struct, frozen=True, kw_only=True):
     """What all stored events have."""
@@ -23,7 +26,7 @@ class EventRow(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     tenant_id: str
     status: str
-    transact_time: datetime
+    transact_time: Instant
     transact_date: date
     """UTC day of transact_time."""
     currency: str
@@ -35,8 +38,10 @@ class EventRow(msgspec.Struct, frozen=True, kw_only=True):
     submission_id: str
     event_type: EventType
     ingestion_method: IngestionMethod
-    ingested_at: datetime
-    normalized_at: datetime
+    ingested_at: Instant
+    replayed_at: Instant | None = None
+    """When it was taken in again after its error had been mended."""
+    normalized_at: Instant
     primary_key: str
     origin: str
     """Which record of the normalisation log it came from: topic:partition:offset."""
@@ -88,7 +93,7 @@ class DuplicateRow(msgspec.Struct, frozen=True, kw_only=True):
     tenant_id: str
     event_type: EventType
     primary_key: str
-    received_at: datetime
+    received_at: Instant
     ingestion_method: IngestionMethod
     submission_id: str
     origin: str
@@ -106,7 +111,7 @@ class ErrorRow(msgspec.Struct, frozen=True, kw_only=True):
     errors: str
     """JSON text: a list of {field, message}."""
     raw_data: str
-    created_at: datetime
+    created_at: Instant
     stage: str
     """intake or normalizer."""
     ingestion_method: IngestionMethod

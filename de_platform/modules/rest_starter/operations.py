@@ -2,6 +2,8 @@
 
 from http import HTTPMethod
 
+import msgspec
+
 from de_platform import __version__
 from de_platform.http.openapi import ApiInfo
 from de_platform.http.routing import Body, Operation, Parameter
@@ -49,6 +51,10 @@ _IDEMPOTENCY_KEY = Parameter(
     schema={"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 )
 
+_BOUND_TENANT = msgspec.structs.replace(
+    TENANT_PARAMETER, description="The tenant that every event must name; without it, events speak for themselves."
+)
+
 _RECEIPT = Receipt(
     accepted=1, rejected=1, errors=[EventError(event_index=1, field="currency", message="is not an ISO 4217 code")]
 )
@@ -64,7 +70,7 @@ def intake_operation(event_type: EventType) -> Operation:
         summary=f"Submit {event_type.plural}",
         description="Every event is accepted or rejected on its own; the answer names each fault by the event's index.",
         tag="intake",
-        parameters=(_IDEMPOTENCY_KEY, TENANT_PARAMETER),
+        parameters=(_IDEMPOTENCY_KEY, _BOUND_TENANT),
         request=Body(shape=shape, description=f"A batch of {event_type.plural}.", example=WIRE_EXAMPLES[shape]),
         responses={200: Body(shape=Receipt, description="What became of the events.", example=_RECEIPT)},
         problems=(400, 408, 413, 415, 422, 503),
