@@ -36,7 +36,10 @@ class ClickHouseDialect(Dialect):
             case FieldKind.DATE:
                 return value.isoformat()
 
-    def member(self, column: str, values: str) -> str:
+    def member(self, column: str, values: str, kind: FieldKind) -> str:
+        if kind is FieldKind.NUMBER:
+            # IN converts the list to the column's type, which a larger number overflows
+            column = f"CAST({column}, 'Nullable({_TYPES[kind]})')"
         return f"{column} IN {values}"
 
     def contains(self, column: str, value: str) -> str:

@@ -69,6 +69,8 @@ class ClickHouseEventStore(EventStore):
     async def append(self, table: StoredTable, rows: Sequence[bytes]) -> None:
         if not rows:
             return
+        for row in rows:
+            _check_text(table, row)
         try:
             await self._db.insert_json_rows(table.value, rows)
         except DatabaseError as error:
@@ -149,6 +151,16 @@ class ClickHouseEventStore(EventStore):
         if row is None or not row["candidates"]:
             return (plan,)
         return spans_of_days(plan, row["first"], row["last"])
+
+
+def _check_text(table: StoredTable, row: bytes) -> None:
+    """Raise RowsRefused for bytes that are not UTF-8: the engine would store them, and no reader could read them."""
+    if row.isascii():
+        return
+    try:
+        row.decode()
+    except UnicodeDecodeError as error:
+        raise RowsRefused(table.value, str(error)) from error
 
 
 def _page_statement(plan: QueryPlan, conditions: Conditions) -> str:

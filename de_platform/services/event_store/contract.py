@@ -105,6 +105,11 @@ class EventStoreContract(EventQueryContract):
         with pytest.raises(RowsRefused, match="orders"):
             await store.append(StoredTable.ORDERS, [row])
 
+    async def test_bytes_that_are_not_text_are_refused(self, store: EventStore) -> None:
+        row = order_row(fresh_tenant(), "o1", status="@@").replace(b"@@", b"\xff\xfe")
+        with pytest.raises(RowsRefused, match="utf-8"):
+            await store.append(StoredTable.ORDERS, [row])
+
     async def test_appending_nothing_is_fine(self, store: EventStore) -> None:
         await store.append(StoredTable.ORDERS, [])
 

@@ -38,11 +38,13 @@ _STAMPS: Mapping[str, FieldKind] = {
 _EVENT_STAMPS: Mapping[str, FieldKind] = {
     **_STAMPS,
     "ingested_at": _INSTANT,
+    "replayed_at": _INSTANT,
     "normalized_at": _INSTANT,
     "primary_key": _TEXT,
     "usd_rate": _NUMBER,
     "usd_rate_on": _DATE,
 }
+_EVENT_NULLABLE = frozenset(("replayed_at",))
 _EVENT_IDENTITY = ("tenant_id", "transact_date", "id")
 _MESSAGE_IDENTITY = ("tenant_id", "message_id")
 
@@ -52,13 +54,14 @@ SHAPES: Mapping[StoredTable, TableShape] = {
         fields={**_EVENT, **_TRADE, "order_type": _TEXT, **_EVENT_STAMPS},
         default_sort=Sort("transact_time"),
         identity=_EVENT_IDENTITY,
-        nullable=frozenset(("price", "notional", "notional_usd")),
+        nullable=_EVENT_NULLABLE | {"price", "notional", "notional_usd"},
     ),
     StoredTable.EXECUTIONS: TableShape(
         name="executions",
         fields={**_EVENT, **_TRADE, "execution_venue": _TEXT, **_EVENT_STAMPS},
         default_sort=Sort("transact_time"),
         identity=_EVENT_IDENTITY,
+        nullable=_EVENT_NULLABLE,
     ),
     StoredTable.TRANSACTIONS: TableShape(
         name="transactions",
@@ -73,6 +76,7 @@ SHAPES: Mapping[StoredTable, TableShape] = {
         },
         default_sort=Sort("transact_time"),
         identity=_EVENT_IDENTITY,
+        nullable=_EVENT_NULLABLE,
     ),
     StoredTable.DUPLICATES: TableShape(
         name="duplicates",
@@ -102,6 +106,6 @@ SHAPES: Mapping[StoredTable, TableShape] = {
         identity=_MESSAGE_IDENTITY,
     ),
 }
-"""Every column but the engine's own (the version)."""
+"""Every column but the engine's own, by which the first one wins."""
 
 EVENT_TABLES = frozenset((StoredTable.ORDERS, StoredTable.EXECUTIONS, StoredTable.TRANSACTIONS))

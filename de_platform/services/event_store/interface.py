@@ -9,6 +9,13 @@ from typing import Any, NamedTuple
 from de_platform.pipeline.events import EventType
 from de_platform.pipeline.query import Page, Query
 from de_platform.pipeline.tenancy import TenantScope
+from de_platform.pipeline.topics import (
+    DUPLICATES,
+    EXECUTIONS_PERSISTENCE,
+    NORMALIZATION_ERRORS,
+    ORDERS_PERSISTENCE,
+    TRANSACTIONS_PERSISTENCE,
+)
 
 
 class StoredTable(StrEnum):
@@ -26,6 +33,15 @@ TABLE_OF: Mapping[EventType, StoredTable] = {
     EventType.EXECUTION: StoredTable.EXECUTIONS,
     EventType.TRANSACTION: StoredTable.TRANSACTIONS,
 }
+
+TABLE_OF_TOPIC: Mapping[str, StoredTable] = {
+    ORDERS_PERSISTENCE: StoredTable.ORDERS,
+    EXECUTIONS_PERSISTENCE: StoredTable.EXECUTIONS,
+    TRANSACTIONS_PERSISTENCE: StoredTable.TRANSACTIONS,
+    DUPLICATES: StoredTable.DUPLICATES,
+    NORMALIZATION_ERRORS: StoredTable.NORMALIZATION_ERRORS,
+}
+"""The topics whose records are rows as they are."""
 
 
 class EventIdentity(NamedTuple):

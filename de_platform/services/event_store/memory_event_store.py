@@ -98,8 +98,8 @@ def _origin_offset(origin: str) -> int:
 
 def _columns(shape: TableShape, row: bytes) -> _Columns:
     try:
-        members = msgspec.json.decode(row, type=dict[str, msgspec.Raw])
-    except msgspec.DecodeError as error:
+        members = msgspec.json.decode(row.decode(), type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RowsRefused(shape.name, str(error)) from error
     columns: _Columns = {}
     for field, kind in shape.fields.items():

@@ -23,7 +23,7 @@ class PostgresDialect(Dialect):
     def bound(self, kind: FieldKind, value: Any) -> Any:  # noqa: ARG002 - psycopg knows all of them
         return value
 
-    def member(self, column: str, values: str) -> str:
+    def member(self, column: str, values: str, kind: FieldKind) -> str:  # noqa: ARG002 - one form for all
         return f"({column} = ANY({values}))"
 
     def contains(self, column: str, value: str) -> str:

@@ -33,7 +33,7 @@ class Dialect(ABC):
         """Return a value as the driver takes it for the placeholder of that kind."""
 
     @abstractmethod
-    def member(self, column: str, values: str) -> str:
+    def member(self, column: str, values: str, kind: FieldKind) -> str:
         """Say that a column has one of a bound list of values."""
 
     @abstractmethod
@@ -86,11 +86,11 @@ class Conditions:
         self.params[name] = self._dialect.bound(kind, value)
         return self._dialect.placeholder(name, kind)
 
-    def _bind_all(self, field: str, values: Sequence[Any]) -> str:
-        kind = self._plan.shape.fields[field]
+    def _member(self, condition: Filter) -> str:
+        kind = self._plan.shape.fields[condition.field]
         name = f"p{len(self.params)}"
-        self.params[name] = [self._dialect.bound(kind, value) for value in values]
-        return self._dialect.placeholder(name, kind, many=True)
+        self.params[name] = [self._dialect.bound(kind, value) for value in condition.values]
+        return self._dialect.member(condition.field, self._dialect.placeholder(name, kind, many=True), kind)
 
     def _filter(self, condition: Filter) -> str:
         field, operator = condition.field, condition.operator
@@ -100,10 +100,9 @@ class Conditions:
             case Operator.NOT_NULL:
                 text = f"{field} IS NOT NULL"
             case Operator.IN:
-                text = self._dialect.member(field, self._bind_all(field, condition.values))
+                text = self._member(condition)
             case Operator.NOT_IN:
-                member = self._dialect.member(field, self._bind_all(field, condition.values))
-                text = f"({field} IS NOT NULL AND NOT {member})"
+                text = f"({field} IS NOT NULL AND NOT {self._member(condition)})"
             case Operator.CONTAINS:
                 text = self._dialect.contains(field, self._bind(field, condition.values[0]))
             case Operator.PREFIX:
