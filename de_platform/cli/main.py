@@ -34,6 +34,8 @@ COMMANDS = (
     Command("modules", "de_platform.cli.modules_command.app", "list the modules that can be run"),
     Command("migrate", "de_platform.cli.migrate.app", "bring the databases up to date"),
     Command("doctor", "de_platform.cli.doctor.app", "check this machine, with a fix for each failing check"),
+    Command("events", "de_platform.cli.events.app", "bring in the events of a file"),
+    Command("errors", "de_platform.cli.errors.app", "list refused events, or send them once more"),
     Command("config", "de_platform.cli.config_command.app", "show the settings in force"),
     Command("worker", "de_platform.cli.worker.app", "one process of `up`, which starts it", is_shown=False),
 )
