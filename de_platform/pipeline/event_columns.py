@@ -107,12 +107,13 @@ _decode_typed = msgspec.json.Decoder(_StoredEvent).decode
 _decode_plain = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def decode_event(raw: bytes) -> dict[str, Any]:
+def decode_event(raw: bytes, tenant_id: str) -> dict[str, Any]:
     """Return an enriched event for an algorithm: money as Decimal, exact; instants aware, in UTC.
 
-    Raises msgspec.DecodeError.
+    The tenant is the given one, whatever the event says. Raises msgspec.DecodeError.
     """
     event = _decode_plain(raw)
+    event["tenant_id"] = tenant_id
     typed = _decode_typed(raw)
     for field in _StoredEvent.__struct_fields__:
         value = getattr(typed, field)

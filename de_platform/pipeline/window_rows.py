@@ -82,7 +82,8 @@ class Chunk:
 
     def event(self, serial: int, tenant_id: str) -> Event:
         """Decode one row as an algorithm sees it."""
-        return decode_event(self.row(serial)) if self.whole else lean_to_event(_decode_row(self.row(serial)), tenant_id)
+        row = self.row(serial)
+        return decode_event(row, tenant_id) if self.whole else lean_to_event(_decode_row(row), tenant_id)
 
 
 class ActorCodes:

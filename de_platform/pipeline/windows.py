@@ -88,7 +88,7 @@ class WindowEngine:
     def take(self, window: TenantWindow, leans: Sequence[LeanEvent], raws: Sequence[bytes]) -> Taken:
         """Take in events of one tenant in order of arrival; `leans[i]` is the narrow form of `raws[i]`."""
         columns = arrived_columns(leans, window.rows.actors.code if self._windowed else _no_actor)
-        events = _EventCache(raws)
+        events = _EventCache(raws, window.tenant_id)
         found = list(self._judge_singly(columns, events))
         late = redelivered = 0
         if self._windowed:
@@ -200,14 +200,15 @@ class WindowEngine:
 class _EventCache:
     """Decodes an event in full when an algorithm first asks for it."""
 
-    def __init__(self, raws: Sequence[bytes]) -> None:
+    def __init__(self, raws: Sequence[bytes], tenant_id: str) -> None:
         self._raws = raws
+        self._tenant_id = tenant_id
         self._decoded: dict[int, Event] = {}
 
     def __getitem__(self, row: int) -> Event:
         event = self._decoded.get(row)
         if event is None:
-            event = self._decoded[row] = decode_event(self._raws[row])
+            event = self._decoded[row] = decode_event(self._raws[row], self._tenant_id)
         return event
 
 

@@ -8,12 +8,9 @@ for byte where an actor's events came in order; whoever stores them knows them b
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from de_platform.modules.algos.algos_step import AlgosStep
 from de_platform.modules.base import HealthCheck, Module, ModuleSettings
 from de_platform.pipeline.algorithms import FraudAlgorithm, build_all
-from de_platform.pipeline.errors import InvalidInput
 from de_platform.pipeline.window_state import PartitionWindows
 from de_platform.services.checkpoint_store.interface import CheckpointStore
 from de_platform.services.clock.interface import Clock
@@ -27,7 +24,7 @@ from de_platform.streaming.loop import ConsumerLoop
 class AlgosSettings(ModuleSettings, frozen=True, kw_only=True):
     """Arguments of the module."""
 
-    suspicious_counterparty_ids: str
+    suspicious_counterparty_ids: tuple[str, ...] | str
 
 
 class AlgosModule(Module):
@@ -60,18 +57,9 @@ class AlgosModule(Module):
 
 def configured(settings: AlgosSettings) -> Sequence[FraudAlgorithm]:
     """Return all known algorithms, with their defaults where the settings say nothing. Raises InvalidInput."""
-    suspicious = parse_ids("--suspicious-counterparty-ids", settings.suspicious_counterparty_ids)
+    ids = settings.suspicious_counterparty_ids
+    suspicious = [part for part in ids.split(",") if part.strip()] if isinstance(ids, str) else ids
     return build_all({"suspicious_counterparty": {"suspicious_ids": suspicious}})
-
-
-def parse_ids(flag: str, text: str) -> Sequence[str]:
-    """Read a JSON list of texts, or texts separated by commas; blanks around them do not count. Raises InvalidInput."""
-    if not text.lstrip().startswith("["):
-        return tuple(part.strip() for part in text.split(",") if part.strip())
-    try:
-        return msgspec.json.decode(text, type=tuple[str, ...])
-    except msgspec.DecodeError as error:
-        raise InvalidInput.single(flag, f"must be a JSON list of texts: {error}") from error
 
 
 module_class = AlgosModule

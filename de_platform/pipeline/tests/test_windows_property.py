@@ -62,7 +62,7 @@ def stream(steps: Sequence[Spec]) -> list[bytes]:
         now += step
         value = {"amount_usd" if event_type == "transaction" else "notional_usd": 2_000_000 if number % 9 == 4 else 1}
         raws.append(raw_event(f"e{number}", now, event_type, client_id=f"c{client}" if client else None, **value))
-    return sorted(raws, key=lambda raw: canonical_key(decode_event(raw)))
+    return sorted(raws, key=lambda raw: canonical_key(decode_event(raw, TENANT)))
 
 
 def cut(items: Sequence[bytes], at: Sequence[int]) -> list[Sequence[bytes]]:
@@ -72,7 +72,7 @@ def cut(items: Sequence[bytes], at: Sequence[int]) -> list[Sequence[bytes]]:
 
 def plain_verdict(raws: Sequence[bytes]) -> dict[str, Any]:
     """What the algorithms say of the whole stream at once, in canonical order."""
-    events = sorted((decode_event(raw) for raw in raws), key=canonical_key)
+    events = sorted((decode_event(raw, TENANT) for raw in raws), key=canonical_key)
     return {
         alert.alert_id: alert
         for algorithm in algorithms()
@@ -126,7 +126,7 @@ def test_out_of_order_every_split_of_the_same_arrivals_gives_the_same_alerts(
 def test_out_of_order_within_the_lateness_every_episode_is_alerted(steps: list[Spec], at: list[int], order: Random):
     raws = stream(steps)
     run = run_batches([VelocityAlgo({"max_events": 3, "window_seconds": 10})], cut(shuffled(raws, order), at))
-    events = sorted((decode_event(raw) for raw in raws), key=canonical_key)
+    events = sorted((decode_event(raw, TENANT) for raw in raws), key=canonical_key)
     episodes = VelocityAlgo({"max_events": 3, "window_seconds": 10}).episodes(events, TENANT, T0, END)
     alerted = {
         (episode.subject_key, episode.first_at)

@@ -55,7 +55,7 @@ def raw_event(event_id: str, seconds: float, event_type: str = "order", **fields
 
 def event(event_id: str, seconds: float, event_type: str = "order", **fields: Any) -> dict[str, Any]:
     """The same as an algorithm gets it."""
-    return decode_event(raw_event(event_id, seconds, event_type, **fields))
+    return decode_event(raw_event(event_id, seconds, event_type, **fields), TENANT)
 
 
 class Run:
