@@ -173,7 +173,9 @@ class MemoryQueue(SingleRecords):
             raise Unavailable("message queue", "not connected")
 
     def _target(self, message: Message) -> _Partition:
-        topic = self._topics.setdefault(message.topic, _Topic(DEFAULT_PARTITIONS, None))
+        topic = self._topics.get(message.topic)
+        if topic is None:
+            topic = self._topics[message.topic] = _Topic(DEFAULT_PARTITIONS, None)
         number = chosen_partition(message.topic, message.key, message.partition, len(topic.partitions))
         return topic.partitions[number]
 
