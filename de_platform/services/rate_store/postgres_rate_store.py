@@ -1,8 +1,10 @@
 """The rate store in PostgreSQL: all of its SQL."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, time
+from datetime import datetime
 from itertools import groupby
+
+import msgspec
 
 from de_platform.services.database.interface import RelationalDatabase
 from de_platform.services.rate_store.interface import CurrencyRate, RateStore
@@ -15,8 +17,11 @@ _LOCK = "LOCK TABLE currency_rates IN SHARE ROW EXCLUSIVE MODE"
 _INSERT = """
 INSERT INTO currency_rates (from_currency, to_currency, rate, effective_at, loaded_at)
 SELECT new.from_currency, new.to_currency, new.rate, new.effective_at, %(loaded_at)s
-FROM unnest(%(from_currency)s::text[], %(to_currency)s::text[], %(rate)s::numeric[], %(effective_at)s::timestamptz[])
-    AS new (from_currency, to_currency, rate, effective_at)
+FROM (
+    SELECT from_currency, to_currency, rate, effective_on::timestamp AT TIME ZONE 'UTC' AS effective_at
+    FROM json_to_recordset(%(rates)s::json)
+        AS told (from_currency text, to_currency text, rate numeric, effective_on date)
+) AS new
 LEFT JOIN LATERAL (
     SELECT known.rate FROM currency_rates AS known
     WHERE known.from_currency = new.from_currency AND known.to_currency = new.to_currency
@@ -46,16 +51,8 @@ class PostgresRateStore(RateStore):
         async with self._db.transaction() as transaction:
             await transaction.execute(_LOCK)
             for loaded_at, rows in _statements(rates):
-                added += await transaction.execute(
-                    _INSERT,
-                    {
-                        "loaded_at": loaded_at,
-                        "from_currency": [rate.from_currency for rate in rows],
-                        "to_currency": [rate.to_currency for rate in rows],
-                        "rate": [rate.rate for rate in rows],
-                        "effective_at": [datetime.combine(rate.effective_on, time(), UTC) for rate in rows],
-                    },
-                )
+                params = {"loaded_at": loaded_at, "rates": msgspec.json.encode(rows).decode()}
+                added += await transaction.execute(_INSERT, params)
         return added
 
     async def loaded_since(self, loaded_after: datetime | None) -> list[CurrencyRate]:
