@@ -4,7 +4,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ DEFAULT_STALENESS_LIMIT = timedelta(days=7)
 RATE_FRACTION_DIGITS = 18
 
 _CACHE_LIMIT = 100_000
+_WIDE = Context(prec=100)
 
 
 class CurrencyRate(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +38,8 @@ class UsdRate(NamedTuple):
     """What one unit of a currency is worth in US dollars, and the day that this was taken from (`YYYY-MM-DD`)."""
 
     rate: Decimal
+    text: str
+    """The rate in plain notation, without trailing zeros."""
     rate_on: str
 
 
@@ -93,13 +96,14 @@ class RateTable:
 
     def _find(self, currency: str, day: date, edition: int) -> UsdRate | FieldError:
         if currency == USD:
-            return UsdRate(Decimal(1), day.isoformat())
+            return UsdRate(Decimal(1), "1", day.isoformat())
         known_at = datetime.fromisoformat(self._editions[edition - 1]) if edition else None
         quote = self._quote(currency, USD, day, known_at) or self._through_pivot(currency, day, known_at)
         if quote is None:
             return self._lacking(currency, day, known_at)
-        digits = round(quote.rate * 10**RATE_FRACTION_DIGITS)
-        return UsdRate(Decimal(digits).scaleb(-RATE_FRACTION_DIGITS), quote.effective_on.isoformat())
+        rate = Decimal(round(quote.rate * 10**RATE_FRACTION_DIGITS)).scaleb(-RATE_FRACTION_DIGITS, _WIDE)
+        text = f"{rate:f}".rstrip("0").removesuffix(".")
+        return UsdRate(rate, text, quote.effective_on.isoformat())
 
     def _through_pivot(self, currency: str, day: date, known_at: datetime | None) -> "_Quote | None":
         first = self._quote(currency, PIVOT, day, known_at)

@@ -20,7 +20,7 @@ from msgspec import UNSET, Raw
 
 from de_platform.pipeline.currencies import CURRENCIES
 from de_platform.pipeline.events import EventType
-from de_platform.pipeline.instants import format_instant, is_instant, is_timely
+from de_platform.pipeline.instants import format_instant, is_instant, is_timely, parse_instant
 from de_platform.pipeline.shapes import (
     CLIENT_SHAPES,
     STAMPED_SHAPES,
@@ -37,6 +37,7 @@ from de_platform.pipeline.validation import (
     MAX_ADDITIONAL_FIELDS_BYTES,
     MAX_DEPTH,
     MAX_EVENT_BYTES,
+    Value,
     examine,
     is_tenant_id,
 )
@@ -48,6 +49,7 @@ _MAX_GLANCE_DIGITS = 18
 _MARKS = {EventType.ORDER: 36, EventType.EXECUTION: 40, EventType.TRANSACTION: 34}
 """Quotation marks of an event that has all required fields and no other."""
 _STAMP_MARKS = 20
+_CANONICAL_CHARS = len("2026-01-31T09:30:00.123456Z")
 _REMEMBERED_TENANTS = 10_000
 _REMEMBERED_INSTANTS = 10_000
 
@@ -85,7 +87,10 @@ class ClientDecoder:
 
 
 class StampedDecoder:
-    """Decodes events of one type as they lie on a normalisation topic."""
+    """Decodes events of one type as they lie on a normalisation topic.
+
+    `ingested_at` and `replayed_at` come out as `format_instant` writes them, however they came in.
+    """
 
     def __init__(self, event_type: EventType) -> None:
         self._event_type = event_type
@@ -107,7 +112,8 @@ class StampedDecoder:
         ):
             return event
         values = examine(raw, self._event_type, tenant_id=None, arrived_at=None)
-        return self._shape(**values)  # pyright: ignore[reportArgumentType]
+        arrivals = {name: _canonical(values[name]) for name in ("ingested_at", "replayed_at") if name in values}
+        return self._shape(**{**values, **arrivals})  # pyright: ignore[reportArgumentType]
 
 
 class _Glance(Generic[Event]):
@@ -187,4 +193,9 @@ _is_tenant_id = lru_cache(_REMEMBERED_TENANTS)(is_tenant_id)
 
 @lru_cache(_REMEMBERED_INSTANTS)
 def _is_arrival(text: str) -> bool:
-    return text.endswith("Z") and is_instant(text)
+    return text.endswith("Z") and len(text) == _CANONICAL_CHARS and is_instant(text)
+
+
+def _canonical(text: Value) -> str:
+    assert isinstance(text, str), "instants are text"
+    return format_instant(parse_instant(text))

@@ -1,0 +1,1 @@
+"""Checked, deduplicated, enriched events."""

@@ -1,0 +1,144 @@
+"""Batches of stamped events in; enriched events, duplicates and error records out.
+
+**Consumes** `trade_normalization`, `tx_normalization`; they share the dedup keys of their partition.
+**Effects in order**: 1. rates and stored identities are read, 2. the dedup keys change, 3. the loop publishes the
+outputs. Whatever is unavailable is so before 2, so the same batch can be tried again. **On crash** see `main`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
+
+from de_platform.modules.normalizer.reporting import Report
+from de_platform.pipeline import topics
+from de_platform.pipeline.currency import RateTable
+from de_platform.pipeline.dedup import Arrivals, Deduplicator
+from de_platform.pipeline.dedup_checkpoint import DedupSnapshot, confirm, restore, take_snapshot
+from de_platform.pipeline.errors import FieldError
+from de_platform.pipeline.events import EventType, Origin
+from de_platform.pipeline.instants import format_instant
+from de_platform.pipeline.messages import Batch, Message, Record
+from de_platform.pipeline.normalization import Reader, Valued, arrivals, rates_needed_at, route, value
+from de_platform.pipeline.refusals import refuse
+from de_platform.services.clock.interface import Clock
+from de_platform.services.event_store.interface import EventIdentity, EventStore
+from de_platform.services.logger.interface import LoggingInterface
+from de_platform.services.metrics.interface import MetricsInterface
+from de_platform.services.rate_store.interface import RateStore
+from de_platform.streaming.step import Snapshot, Step
+
+SERVICE = "normalizer"
+_OVERLAP = timedelta(minutes=1)
+"""How far back rates are asked for again: one may become visible after another that was loaded later."""
+
+
+class NormalizerState:
+    """The dedup keys of one partition, and the snapshot of them that is on its way to the checkpoint."""
+
+    def __init__(self, dedup: Deduplicator) -> None:
+        self.dedup = dedup
+        self.in_flight: DedupSnapshot | None = None
+
+
+class NormalizerStep(Step[NormalizerState]):
+    """Normalises. `is_realtime` says whose events go to the running algorithms."""
+
+    group = SERVICE
+    topics = (topics.TRADE_NORMALIZATION, topics.TX_NORMALIZATION)
+
+    def __init__(
+        self,
+        events: EventStore,
+        rates: RateStore,
+        log: LoggingInterface,
+        metrics: MetricsInterface,
+        clock: Clock,
+        *,
+        staleness_limit: timedelta,
+        new_salt: Callable[[], int],
+        is_realtime: Callable[[str], bool] = lambda _: True,
+    ) -> None:
+        self._events = events
+        self._rate_store = rates
+        self._rates = RateTable(staleness_limit=staleness_limit)
+        self._rates_known_at = ""
+        self._report = Report(SERVICE, metrics, log)
+        self._clock = clock
+        self._new_salt = new_salt
+        self._readers = {topic: Reader(topic, is_realtime=is_realtime) for topic in self.topics}
+
+    def new_state(self, partition: int) -> NormalizerState:  # noqa: ARG002 - all partitions begin alike
+        return NormalizerState(Deduplicator(salt=self._new_salt()))
+
+    async def process(self, batch: Batch, state: NormalizerState) -> Sequence[Message]:
+        """Normalise a batch. Raises Unavailable while nothing has changed but what is known of rates."""
+        started = self._clock.monotonic_seconds()
+        reading = self._readers[batch.topic].read(batch)
+        await self._learn_rates(rates_needed_at(reading))
+        valued = value(reading, self._rates)
+        arrived = arrivals(valued, state.dedup)
+        from_the_start = batch.records[0].offset == 0
+        state.dedup.begin(batch.topic, from_the_start=from_the_start, latest_at=arrived.latest_at)
+        stored = await self._stored(batch, valued, arrived, state.dedup)
+        decided = state.dedup.decide(arrived, stored)
+        outputs = route(batch, valued, decided, normalized_at=format_instant(self._clock.now()))
+        self._report.batch(batch, outputs, seconds=self._clock.monotonic_seconds() - started)
+        return outputs.messages
+
+    def snapshot(self, state: NormalizerState) -> Snapshot:
+        state.in_flight = take_snapshot(state.dedup)
+        return Snapshot(new_segments=state.in_flight.new_segments, kept_segments=state.in_flight.kept_segments)
+
+    def snapshot_saved(self, state: NormalizerState) -> None:
+        assert state.in_flight is not None, "a snapshot was taken before it was saved"
+        confirm(state.dedup, state.in_flight)
+        state.in_flight = None
+
+    def restore(self, partition: int, segments: Mapping[str, bytes]) -> NormalizerState:  # noqa: ARG002
+        return NormalizerState(restore(segments))
+
+    def on_poison(self, topic: str, partition: int, record: Record, reason: str) -> Sequence[Message]:
+        """Record what could not even be refused, so that the ledger balances."""
+        default_type = EventType.TRANSACTION if topic == topics.TX_NORMALIZATION else EventType.ORDER
+        error = refuse(
+            record,
+            Origin(topic, partition, record.offset),
+            [FieldError("", f"could not be processed: {reason}")],
+            default_type=default_type,
+            created_at=format_instant(self._clock.now()),
+        )
+        return (error,)
+
+    async def _learn_rates(self, needed_at: str | None) -> None:
+        """Make sure that the table has all rates that were loaded by an instant; None needs none."""
+        if needed_at is None or needed_at <= self._rates_known_at:
+            return
+        known_at = format_instant(self._clock.now())
+        newest = self._rates.newest_loaded_at
+        self._rates.add(await self._rate_store.loaded_since(newest - _OVERLAP if newest is not None else None))
+        self._rates_known_at = known_at
+
+    async def _stored(self, batch: Batch, valued: Valued, arrived: Arrivals, dedup: Deduplicator) -> Mapping[int, str]:
+        """Look up what dedup cannot decide alone: for each such event that is stored, the message that made its row.
+
+        A row that came from the record itself, or from one after it, is what a replay finds of its own
+        earlier work: not there yet, as far as the record is concerned.
+        """
+        wanted: dict[EventType, dict[int, EventIdentity]] = {}
+        for row in dedup.undecided(arrived):
+            candidate = valued.candidates[row]
+            identity = EventIdentity(candidate.event.tenant_id, candidate.event.id, date.fromisoformat(candidate.day))
+            wanted.setdefault(candidate.lane.kind.event_type, {})[row] = identity
+        stored: dict[int, str] = {}
+        for event_type, identities in wanted.items():
+            found = await self._events.identities(event_type, list(dict.fromkeys(identities.values())))
+            for row, identity in identities.items():
+                offset = valued.candidates[row].record.offset
+                if identity in found and not _is_at_or_after(found[identity].origin, batch, offset):
+                    stored[row] = found[identity].message_id
+        return stored
+
+
+def _is_at_or_after(origin: str, batch: Batch, offset: int) -> bool:
+    """Say whether an origin is in the batch's partition, at an offset or after it."""
+    log, _, its_offset = origin.rpartition(":")
+    return log == f"{batch.topic}:{batch.partition}" and int(its_offset) >= offset

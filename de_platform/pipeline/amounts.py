@@ -1,0 +1,25 @@
+"""Exact money: products and conversions in decimal, written in plain notation."""
+
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+
+USD_FRACTION_DIGITS = 8
+MAX_USD_INTEGER_DIGITS = 30
+"""What a column of US dollars holds: Decimal(38, 8)."""
+
+EXACT = Context(prec=120, rounding=ROUND_HALF_EVEN)
+"""Wide enough for a product of two amounts and a rate without rounding."""
+
+_USD_STEP = Decimal(1).scaleb(-USD_FRACTION_DIGITS)
+_USD_LIMIT = Decimal(10) ** MAX_USD_INTEGER_DIGITS
+
+
+def plain(number: Decimal) -> str:
+    """Write a number without an exponent."""
+    text = str(number)
+    return text if "E" not in text else f"{number:f}"
+
+
+def to_usd(amount: Decimal, rate: Decimal) -> Decimal | None:
+    """Convert, rounding half to even at `USD_FRACTION_DIGITS`; None if the result does not fit its column."""
+    usd = EXACT.quantize(EXACT.multiply(amount, rate), _USD_STEP)
+    return usd if usd < _USD_LIMIT else None
