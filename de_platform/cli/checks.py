@@ -15,7 +15,7 @@ from de_platform.cli.data_dir import chosen_data_dir
 from de_platform.cli.doctor import Check, Finding
 from de_platform.cli.global_flags import Surroundings
 from de_platform.cli.instance import supervisor_lock
-from de_platform.cli.ports import check_ports, ports_of
+from de_platform.cli.layout import check_ports, ports_of
 from de_platform.pipeline.errors import InvalidInput
 
 _PYTHON = (3, 11)

@@ -13,7 +13,7 @@ from de_platform.cli.choices import EMBEDDED
 from de_platform.cli.data_dir import PROCESSES, chosen_data_dir, end_leftovers, prepare_data_dir
 from de_platform.cli.global_flags import Surroundings
 from de_platform.cli.instance import RunningInstance, remove_instance, supervisor_lock, write_instance
-from de_platform.cli.ports import HEALTH, METRICS, check_ports, ports_of
+from de_platform.cli.layout import HEALTH, METRICS, check_ports, ports_of
 from de_platform.cli.supervisor import Supervisor
 from de_platform.cli.wiring import make_logger
 from de_platform.config.settings import Settings

@@ -83,7 +83,8 @@ def _run(catalog: ModuleCatalog, descriptor: ModuleDescriptor, words: Sequence[s
     values = with_defaults(parsed, descriptor.args)
     health = None
     if descriptor.type is not ModuleType.JOB:
-        health = HealthOptions(port=with_defaults(parsed, [HEALTH_PORT])[HEALTH_PORT.name])
+        port = with_defaults(parsed, [HEALTH_PORT])[HEALTH_PORT.name]
+        health = HealthOptions(host=around.settings["DE_PLATFORM_BIND_HOST"], port=port)
     return run_event_loop(run_process([module_run(catalog, descriptor.name, values)], around, health))
 
 

@@ -41,6 +41,7 @@ class ModuleRun(msgspec.Struct, frozen=True, kw_only=True):
 class HealthOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Where a process serves its health; `on_listening` learns the port, which port 0 leaves to the system."""
 
+    host: str
     port: int
     on_listening: Callable[[int], None] = lambda _port: None
 
@@ -143,8 +144,7 @@ class _Process:
         async def exposition() -> bytes:
             return metrics.exposition()
 
-        host = self._around.settings["DE_PLATFORM_BIND_HOST"]
-        server = HealthServer(monitor, exposition, host=host, port=options.port, flag="--health-port")
+        server = HealthServer(monitor, exposition, host=options.host, port=options.port, flag="--health-port")
         await server.start()
         stack.push_async_callback(server.stop)
         watching = asyncio.create_task(monitor.watch())

@@ -3,7 +3,6 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
 
 from de_platform.cli.choices import needed
 from de_platform.cli.global_flags import Surroundings
@@ -16,9 +15,10 @@ from de_platform.services.cache.interface import CacheInterface
 from de_platform.services.checkpoint_store.interface import CheckpointStore
 from de_platform.services.clock.interface import Clock
 from de_platform.services.clock.system_clock import SystemClock
-from de_platform.services.database.interface import DatabaseFactory, DatabaseInterface
+from de_platform.services.database.interface import DatabaseFactory, RelationalDatabase
 from de_platform.services.event_store.interface import EventStore
 from de_platform.services.filesystem.interface import FileSystemInterface
+from de_platform.services.ingest_batch_store.interface import IngestBatchStore
 from de_platform.services.lifecycle import LifecycleManager
 from de_platform.services.logger.interface import LoggingInterface
 from de_platform.services.logger.level import Level
@@ -38,6 +38,7 @@ DEFAULT_METRICS = "noop"
 _EVENT_STORE = "de_platform.services.event_store.clickhouse_event_store.ClickHouseEventStore"
 _ALERT_STORE = "de_platform.services.alert_store.postgres_alert_store.PostgresAlertStore"
 _RATE_STORE = "de_platform.services.rate_store.postgres_rate_store.PostgresRateStore"
+_INGEST_BATCH_STORE = "de_platform.services.ingest_batch_store.postgres_ingest_batch_store.PostgresIngestBatchStore"
 _CHECKPOINT_STORE = "de_platform.services.checkpoint_store.file_checkpoint_store.FileCheckpointStore"
 
 
@@ -88,6 +89,7 @@ def compose(
     container.register_factory(EventStore, opening.events)
     container.register_factory(AlertStore, opening.alerts)
     container.register_factory(RateStore, opening.rates)
+    container.register_factory(IngestBatchStore, opening.ingest_batches)
     return container
 
 
@@ -157,7 +159,11 @@ class _Opening:
         if not self._choices.db:
             needed(ServiceFlag.DB, None)
         kind = load("de_platform.services.database.factory.NamedDatabaseFactory")
-        yield kind(self._choices.db, await container.resolve(SecretsInterface))
+        factory = kind(self._choices.db, await container.resolve(SecretsInterface))
+        try:
+            yield factory
+        finally:
+            await factory.disconnect_all()
 
     @asynccontextmanager
     async def checkpoints(self, container: Container) -> AsyncGenerator[CheckpointStore]:
@@ -165,35 +171,28 @@ class _Opening:
 
     @asynccontextmanager
     async def events(self, container: Container) -> AsyncGenerator[EventStore]:
-        factory = await container.resolve(DatabaseFactory)
-        async with _connected(factory.analytical("events")) as database:
-            store: EventStore = load(_EVENT_STORE)(database)
-            self._on_open("event_store", store.health_check)
-            yield store
+        database = (await container.resolve(DatabaseFactory)).analytical("events")
+        await database.connect()
+        store: EventStore = load(_EVENT_STORE)(database)
+        self._on_open("event_store", store.health_check)
+        yield store
 
     @asynccontextmanager
     async def alerts(self, container: Container) -> AsyncGenerator[AlertStore]:
-        factory = await container.resolve(DatabaseFactory)
-        async with _connected(factory.relational("alerts")) as database:
-            store: AlertStore = load(_ALERT_STORE)(database)
-            self._on_open("alert_store", store.health_check)
-            yield store
+        store: AlertStore = load(_ALERT_STORE)(await self._relational(container, "alerts"))
+        self._on_open("alert_store", store.health_check)
+        yield store
 
     @asynccontextmanager
     async def rates(self, container: Container) -> AsyncGenerator[RateStore]:
-        factory = await container.resolve(DatabaseFactory)
-        async with _connected(factory.relational("warehouse")) as database:
-            self._on_open("rate_store", database.health_check)
-            yield load(_RATE_STORE)(database)
+        yield load(_RATE_STORE)(await self._relational(container, "warehouse"))
 
+    @asynccontextmanager
+    async def ingest_batches(self, container: Container) -> AsyncGenerator[IngestBatchStore]:
+        yield load(_INGEST_BATCH_STORE)(await self._relational(container, "warehouse"))
 
-DatabaseType = TypeVar("DatabaseType", bound=DatabaseInterface)
-
-
-@asynccontextmanager
-async def _connected(database: DatabaseType) -> AsyncGenerator[DatabaseType]:
-    try:
+    async def _relational(self, container: Container, name: str) -> RelationalDatabase:
+        database = (await container.resolve(DatabaseFactory)).relational(name)
         await database.connect()
-        yield database
-    finally:
-        await database.disconnect()
+        self._on_open(f"database.{name}", database.health_check)
+        return database

@@ -12,15 +12,12 @@ from de_platform.cli.choices import EMBEDDED, Choices
 from de_platform.cli.exit_codes import ExitCode
 from de_platform.cli.global_flags import Surroundings
 from de_platform.cli.instance import process_lock
+from de_platform.cli.layout import modules_of
 from de_platform.cli.parent_watch import end_with_parent
-from de_platform.cli.ports import MODULE_SETTINGS, port_of
 from de_platform.cli.runner import HealthOptions, ModuleRun, module_run, run_event_loop, run_process
-from de_platform.config.arguments import Arguments, with_defaults
 from de_platform.config.container import Container
-from de_platform.config.descriptor import ArgumentValue, ModuleDescriptor
 from de_platform.config.settings import Origin, Settings, Source
 from de_platform.modules.base import Module
-from de_platform.pipeline.errors import InvalidInput
 from de_platform.services.lifecycle import LifecycleManager
 from de_platform.services.logger.interface import LoggingInterface
 
@@ -54,32 +51,14 @@ def worker(name: Literal["store", "pipeline", "edge"], /) -> int:
         if name != "store":
             report()
 
-    runs = [_store_run(data_dir, settings, on_served)] if name == "store" else module_runs(name, settings)
+    runs = [_store_run(data_dir, settings, on_served)] if name == "store" else _module_runs(name, settings)
     around = Surroundings(choices=Choices(metrics="prometheus") if name == "store" else EMBEDDED, settings=settings)
-    return run_event_loop(run_process(runs, around, HealthOptions(port=0, on_listening=on_listening)))
+    return run_event_loop(run_process(runs, around, HealthOptions(host="127.0.0.1", port=0, on_listening=on_listening)))
 
 
-def module_runs(name: str, settings: Settings) -> list[ModuleRun]:
-    """Return what a process runs. Raises InvalidInput for modules that there are not, or that need arguments."""
+def _module_runs(name: str, settings: Settings) -> list[ModuleRun]:
     catalog = ModuleCatalog()
-    return [
-        module_run(catalog, module, argument_values(catalog.descriptor(module), settings))
-        for module in settings.names(MODULE_SETTINGS[name])
-    ]
-
-
-def argument_values(module: ModuleDescriptor, settings: Settings) -> dict[str, ArgumentValue]:
-    """Return a module's arguments in `up`: its defaults, its port moved by the offset, its host the common one."""
-    missing = [argument.name for argument in module.args if argument.required]
-    if missing:
-        raise InvalidInput.single(module.name, f"cannot run in `up`, it needs --{', --'.join(missing)}")
-    values = with_defaults(Arguments(given={}), module.args)
-    port = port_of(module)
-    if port is not None:
-        values["port"] = port + settings.whole_number("DE_PLATFORM_PORT_OFFSET")
-    if "host" in values:
-        values["host"] = settings["DE_PLATFORM_BIND_HOST"]
-    return values
+    return [module_run(catalog, module, values) for module, values in modules_of(name, settings, catalog).items()]
 
 
 def _store_run(data_dir: Path, settings: Settings, on_served: Callable[[Mapping[str, str]], None]) -> ModuleRun:

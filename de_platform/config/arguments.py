@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from de_platform.config.decoding import decode_struct
-from de_platform.config.descriptor import ArgumentDescriptor, ArgumentType, ArgumentValue
+from de_platform.config.descriptor import ArgumentDescriptor, ArgumentType, ArgumentValue, fits
 from de_platform.config.suggestions import suggestion
 from de_platform.pipeline.errors import FieldError, InvalidInput
 
@@ -48,6 +48,27 @@ def parse_arguments(
 def with_defaults(parsed: Arguments, arguments: Sequence[ArgumentDescriptor]) -> dict[str, ArgumentValue]:
     """Return a value for every argument: the one given, or the default, or None."""
     return {a.name: parsed.last(a.name) if a.name in parsed.given else a.default for a in arguments}
+
+
+def check_values(given: Mapping[str, ArgumentValue], arguments: Sequence[ArgumentDescriptor], *, at: str) -> None:
+    """Check JSON values given by argument name, as a setting has them. Raises InvalidInput with every fault."""
+    known = {argument.name: argument for argument in arguments}
+    faults: list[FieldError] = []
+    for name, value in given.items():
+        argument = known.get(name)
+        if argument is None:
+            faults.append(FieldError(f"{at}.{name}", f"unknown argument; {suggestion(name, known)}"))
+        elif not fits(value, argument.type):
+            faults.append(FieldError(f"{at}.{name}", f"{value!r} is not of type {argument.type}"))
+        elif argument.choices and value not in argument.choices:
+            faults.append(FieldError(f"{at}.{name}", f"{value!r} is not one of the choices"))
+    faults.extend(
+        FieldError(f"{at}.{argument.name}", f"is required: {argument.description}")
+        for argument in arguments
+        if argument.required and argument.name not in given
+    )
+    if faults:
+        raise InvalidInput(faults)
 
 
 def settings_from(values: Mapping[str, ArgumentValue], settings: type[StructType]) -> StructType:

@@ -18,6 +18,7 @@ class SettingType(StrEnum):
     SECONDS = "seconds"
     NAMES = "names, separated by commas"
     CHOICE = "choice"
+    OBJECTS = "JSON object of objects"
 
 
 class SettingSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +60,12 @@ SETTINGS: tuple[SettingSpec, ...] = (
         description="modules that `up` runs in its process for intake and HTTP",
         default="rest_starter,data_api,kafka_starter",
         type=SettingType.NAMES,
+    ),
+    SettingSpec(
+        name="DE_PLATFORM_MODULE_ARGUMENTS",
+        description='arguments of modules in `up`, as JSON: {"MODULE": {"ARGUMENT": VALUE}}',
+        default="{}",
+        type=SettingType.OBJECTS,
     ),
     SettingSpec(
         name="DE_PLATFORM_DRAIN_TIMEOUT_SECONDS",

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -93,6 +94,10 @@ class Settings:
         """Return a setting of that type; blanks around commas do not count."""
         return tuple(part.strip() for part in self[name].split(",") if part.strip())
 
+    def objects(self, name: str) -> dict[str, dict[str, Any]]:
+        """Return a setting of that type."""
+        return _objects(self[name]) or {}
+
     def as_environ(self) -> dict[str, str]:
         """Return all values that are set, for secrets and for the environment of a child process."""
         return {name: setting.value for name, setting in self._settings.items() if setting.value}
@@ -156,10 +161,19 @@ def _fault(spec: SettingSpec, value: str) -> str | None:
             return None if value.isascii() and value.isdigit() else f"must be a whole number, was {value!r}"
         case SettingType.SECONDS:
             return None if _is_duration(value) else f"must be a number of seconds, was {value!r}"
+        case SettingType.OBJECTS:
+            return None if _objects(value) is not None else "must be a JSON object of objects"
         case SettingType.CHOICE if value not in spec.choices:
             return f"{value!r} is not a choice; {suggestion(value, spec.choices)}"
         case _:
             return None
+
+
+def _objects(value: str) -> dict[str, dict[str, Any]] | None:
+    try:
+        return msgspec.json.decode(value, type=dict[str, dict[str, Any]])
+    except (msgspec.MsgspecError, RecursionError):
+        return None
 
 
 def _is_duration(value: str) -> bool:

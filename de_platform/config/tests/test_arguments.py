@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from de_platform.config.arguments import parse_arguments, settings_from, with_defaults
+from de_platform.config.arguments import check_values, parse_arguments, settings_from, with_defaults
 from de_platform.config.descriptor import ArgumentDescriptor, ArgumentType
 from de_platform.pipeline.errors import InvalidInput
 
@@ -130,3 +130,18 @@ def test_every_value_that_the_struct_refuses_is_named() -> None:
     with pytest.raises(InvalidInput) as caught:
         settings_from({"batch-size": "x", "rates-file": 5}, Example)
     assert {error.field for error in caught.value.errors} == {"--batch-size", "--rates-file"}
+
+
+def value_faults(**given: object) -> set[str]:
+    with pytest.raises(InvalidInput) as caught:
+        check_values({name.replace("_", "-"): value for name, value in given.items()}, SPECS, at="SETTING module")
+    return {error.field for error in caught.value.errors}
+
+
+def test_values_of_a_setting_are_checked_like_those_of_a_line() -> None:
+    found = value_faults(count="3", event_type="ordr", nope=1)
+    assert found == {"SETTING module.count", "SETTING module.event-type", "SETTING module.nope"}
+
+
+def test_values_of_a_setting_that_fit_are_taken() -> None:
+    check_values({"count": 3, "ratio": 1, "dry-run": True, "event-type": "order"}, SPECS, at="SETTING module")
