@@ -10,8 +10,8 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from de_platform.modules.currency_loader.faults import Faults
+from de_platform.pipeline.currency import CurrencyRate
 from de_platform.pipeline.errors import InvalidInput
-from de_platform.services.rate_store.interface import CurrencyRate
 
 BASE_CURRENCY = "EUR"
 ABSENT = frozenset(("N/A", ""))

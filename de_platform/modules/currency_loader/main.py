@@ -17,10 +17,11 @@ from de_platform.modules.base import Module, ModuleSettings
 from de_platform.modules.currency_loader import source
 from de_platform.modules.currency_loader.ecb import is_ecb, parse_ecb
 from de_platform.modules.currency_loader.rows import parse_rows
+from de_platform.pipeline.currency import CurrencyRate
 from de_platform.pipeline.errors import InvalidInput
 from de_platform.services.clock.interface import Clock
 from de_platform.services.logger.interface import LoggingInterface
-from de_platform.services.rate_store.interface import CurrencyRate, RateStore
+from de_platform.services.rate_store.interface import RateStore
 
 
 class CurrencyLoaderSettings(ModuleSettings, frozen=True, kw_only=True):

@@ -7,8 +7,8 @@ from decimal import Decimal
 import msgspec
 
 from de_platform.modules.currency_loader.faults import Faults
+from de_platform.pipeline.currency import CurrencyRate
 from de_platform.pipeline.errors import InvalidInput
-from de_platform.services.rate_store.interface import CurrencyRate
 
 _RATE = re.compile(rb'"?([0-9]{1,18}(?:\.[0-9]{1,18})?)"?')
 _CURRENCY = re.compile(r"[A-Z]{3}")

@@ -6,7 +6,7 @@ import json
 import os
 import threading
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -19,31 +19,18 @@ from de_platform.modules.currency_loader.ecb import parse_ecb
 from de_platform.modules.currency_loader.faults import MAX_NAMED_FAULTS
 from de_platform.modules.currency_loader.main import CurrencyLoaderModule, CurrencyLoaderSettings
 from de_platform.modules.currency_loader.rows import parse_rows
-from de_platform.pipeline.errors import InvalidInput, Unavailable
+from de_platform.pipeline.currency import RateTable, UsdRate
+from de_platform.pipeline.errors import FieldError, InvalidInput, Unavailable
+from de_platform.pipeline.instants import format_instant
 from de_platform.services.clock.memory_clock import MemoryClock
 from de_platform.services.logger.memory_logger import MemoryLogger
-from de_platform.services.rate_store.interface import CurrencyRate, RateStore
+from de_platform.services.rate_store.interface import RateStore
+from de_platform.services.rate_store.memory_rate_store import MemoryRateStore
 
 NOW = datetime(2026, 4, 14, tzinfo=UTC)
 DATA = Path(os.environ.get("DE_PLATFORM_TEST_DATA", Path(__file__).parents[5] / "shared" / "data"))
 HISTORY = DATA / "eurofxref-hist.zip"
 needs_history = pytest.mark.skipif(not HISTORY.exists(), reason=f"no {HISTORY.name} in DE_PLATFORM_TEST_DATA")
-
-
-class KeptRates(RateStore):
-    """Just enough of a store to see what a run hands over."""
-
-    def __init__(self) -> None:
-        self.rates: list[CurrencyRate] = []
-
-    async def add(self, rates: Sequence[CurrencyRate]) -> int:
-        known = {(r.from_currency, r.to_currency, r.effective_on, r.rate) for r in self.rates}
-        new = [r for r in rates if (r.from_currency, r.to_currency, r.effective_on, r.rate) not in known]
-        self.rates += new
-        return len(new)
-
-    async def loaded_since(self, loaded_after: datetime | None) -> list[CurrencyRate]:
-        return [r for r in self.rates if loaded_after is None or r.loaded_at > loaded_after]
 
 
 def loader(store: RateStore, *, rates_file: str = "", rates_url: str = "") -> CurrencyLoaderModule:
@@ -157,38 +144,74 @@ def test_header_of_the_bank_is_checked(header) -> None:
         parse_ecb(header + "\n", NOW)
 
 
+def history_table() -> list[dict[str, str]]:
+    with zipfile.ZipFile(HISTORY) as archive:
+        return list(csv.DictReader(io.StringIO(archive.read("eurofxref-hist.csv").decode())))
+
+
 @needs_history
 async def test_real_history_loads_cell_for_cell_and_again_adds_nothing() -> None:
-    store = KeptRates()
+    store = MemoryRateStore()
     module = loader(store, rates_file=str(HISTORY))
     assert await module.run() == 0
     summary = json.loads(module.out.getvalue())
-    with zipfile.ZipFile(HISTORY) as archive:
-        table = list(csv.reader(io.StringIO(archive.read("eurofxref-hist.csv").decode())))
     expected = {
-        (currency, date.fromisoformat(line[0]), Decimal(cell))
-        for line in table[1:]
-        for currency, cell in zip(table[0][1:], line[1:], strict=True)
-        if cell not in {"N/A", ""}
+        (currency, date.fromisoformat(row["Date"]), Decimal(cell))
+        for row in history_table()
+        for currency, cell in row.items()
+        if currency not in {"Date", ""} and cell != "N/A"
     }
-    assert {(r.to_currency, r.effective_on, r.rate) for r in store.rates} == expected
+    rates = await store.loaded_since(None)
+    assert {(r.to_currency, r.effective_on, r.rate) for r in rates} == expected
     assert (summary["new"], summary["first_on"], summary["last_on"]) == (len(expected), "1999-01-04", "2026-04-13")
-    assert not any(r.effective_on.weekday() >= 5 for r in store.rates)
+    assert not any(r.effective_on.weekday() >= 5 for r in rates)
     again = loader(store, rates_file=str(HISTORY))
     await again.run()
     assert json.loads(again.out.getvalue())["new"] == 0
 
 
+@pytest.fixture(scope="module")
+def table() -> RateTable:
+    return RateTable(parse_ecb(source.read_file(HISTORY).decode(), NOW))
+
+
+@needs_history
+def test_conversions_as_of_a_date_match_the_real_file(table) -> None:
+    rows = {row["Date"]: row for row in history_table()}
+    known_at = format_instant(NOW)
+    for on in ("1999-01-04", "2008-12-31", "2024-02-29", "2026-04-13"):
+        per_euro = {currency: cell for currency, cell in rows[on].items() if currency not in {"Date", ""}}
+        euro = table.to_usd("EUR", on, known_at)
+        assert isinstance(euro, UsdRate)
+        assert euro.rate == Decimal(per_euro["USD"])
+        for currency, cell in per_euro.items():
+            rate = table.to_usd(currency, on, known_at)
+            if cell == "N/A":
+                assert isinstance(rate, FieldError)
+            elif currency != "USD":
+                assert isinstance(rate, UsdRate)
+                assert abs(rate.rate - Decimal(per_euro["USD"]) / Decimal(cell)) < Decimal("1e-17")
+                assert rate.rate_on == on
+
+
+@needs_history
+def test_weekend_takes_the_rate_of_the_friday_before(table) -> None:
+    sunday = table.to_usd("GBP", "2026-04-12", format_instant(NOW))
+    assert sunday == table.to_usd("GBP", "2026-04-10", format_instant(NOW))
+    assert isinstance(sunday, UsdRate)
+    assert sunday.rate_on == "2026-04-10"
+
+
 @pytest.mark.parametrize("given", [{}, {"rates_file": "a", "rates_url": "http://b/"}])
 async def test_exactly_one_source_is_asked_for(given) -> None:
     with pytest.raises(InvalidInput):
-        await loader(KeptRates(), **given).run()
+        await loader(MemoryRateStore(), **given).run()
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://h/x", "http:///x", "data:,1", "rates.json"])
 async def test_only_http_is_fetched(url) -> None:
     with pytest.raises(InvalidInput):
-        await loader(KeptRates(), rates_url=url).run()
+        await loader(MemoryRateStore(), rates_url=url).run()
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\xff\xfe", b"PK\x03\x04 broken", b"{}"])
@@ -196,13 +219,13 @@ async def test_file_that_holds_no_rates_is_refused(content, tmp_path) -> None:
     path = tmp_path / "rates"
     path.write_bytes(content)
     with pytest.raises(InvalidInput):
-        await loader(KeptRates(), rates_file=str(path)).run()
+        await loader(MemoryRateStore(), rates_file=str(path)).run()
 
 
 @pytest.mark.parametrize("path", ["", "missing.json"])
 async def test_directory_or_missing_file_is_refused(path, tmp_path) -> None:
     with pytest.raises(InvalidInput, match="rates-file"):
-        await loader(KeptRates(), rates_file=str(tmp_path / path)).run()
+        await loader(MemoryRateStore(), rates_file=str(tmp_path / path)).run()
 
 
 def test_zip_bomb_is_refused(monkeypatch) -> None:
@@ -238,9 +261,9 @@ def address() -> Iterator[str]:
 
 
 async def test_rates_are_fetched_from_an_address(address) -> None:
-    store = KeptRates()
+    store = MemoryRateStore()
     await loader(store, rates_url=f"{address}/200").run()
-    assert [r.rate for r in store.rates] == [Decimal("1.5")]
+    assert [r.rate for r in await store.loaded_since(None)] == [Decimal("1.5")]
 
 
 async def test_redirect_to_another_scheme_is_refused(address) -> None:
