@@ -14,7 +14,7 @@ import xxhash
 from de_platform.pipeline.alerts import Alert, Severity
 from de_platform.pipeline.algorithm_parameters import Parameters, ParameterSchema
 from de_platform.pipeline.errors import InvalidInput
-from de_platform.pipeline.event_columns import EventColumns, Mask
+from de_platform.pipeline.event_columns import TYPE_CODE, EventColumns, Mask
 from de_platform.pipeline.events import EventType
 from de_platform.pipeline.ids import digest
 
@@ -139,13 +139,15 @@ def event_anchor(event: Event) -> str:
 
 def identity_hash(event_type: str, event_id: str) -> int:
     """Return 64 bits that order events of the same instant, alike in every run."""
-    return xxhash.xxh3_64_intdigest(f"{event_type}/{event_id}".encode())
+    return _hash(event_id.encode("utf-8", "surrogatepass"), TYPE_CODE[event_type])
 
 
 def canonical_key(event: Event) -> tuple[datetime, int]:
     """Sort key of the canonical order: by transact_time, then by identity."""
     return event["transact_time"], identity_hash(event["event_type"], event["id"])
 
+
+_hash = xxhash.xxh3_64_intdigest
 
 _BUILT_IN: Mapping[str, str] = {
     "large_notional": "de_platform.pipeline.detectors.large_notional:LargeNotionalAlgo",

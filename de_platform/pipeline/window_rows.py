@@ -1,7 +1,7 @@
 """The recent events of one tenant: sorted numpy columns to compute on, encoded rows to give back as events."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -13,6 +13,7 @@ from de_platform.pipeline.algorithms import Event, identity_hash
 from de_platform.pipeline.event_columns import (
     EVENT_TYPES,
     TYPE_CODE,
+    Codes,
     EventColumns,
     Instants,
     LeanEvent,
@@ -29,6 +30,7 @@ NEVER = np.iinfo(np.int64).min
 _COLUMN_TYPES = (np.int64, np.uint64, np.uint8, np.int32, np.float64, np.int64)
 _INSTANT, _IDENTITY, _TYPE, _ACTOR, _VALUE, _SERIAL = range(len(_COLUMN_TYPES))
 _FIRST_CAPACITY = 256
+_UNKNOWN = -1
 _WORTH_COMPACTING = 1024
 
 
@@ -96,8 +98,16 @@ class ActorCodes:
     def __len__(self) -> int:
         return len(self._names)
 
-    def code(self, lean: LeanEvent) -> int:
-        """Return the number of the client, else the account, else the tenant."""
+    def codes(self, leans: Sequence[LeanEvent]) -> Codes:
+        """Return, for each event, the number of the client, else the account, else the tenant."""
+        clients = self._codes["client"]
+        known = [clients.get(lean.client_id or "", _UNKNOWN) for lean in leans]
+        codes = np.array(known, dtype=np.int32)
+        for row in np.flatnonzero(codes == _UNKNOWN).tolist():
+            codes[row] = self._code(leans[row])
+        return codes
+
+    def _code(self, lean: LeanEvent) -> int:
         if lean.client_id:
             kind, name = "client", lean.client_id
         elif lean.account_id:
@@ -246,22 +256,24 @@ class WindowRows:
         return self._columns[number][: self._end]
 
 
-def arrived_columns(leans: Sequence[LeanEvent], actor_code: Callable[[LeanEvent], int]) -> EventColumns:
+def arrived_columns(leans: Sequence[LeanEvent], actors: Codes) -> EventColumns:
     """Return columns of events in order of arrival."""
-    count = len(leans)
-    values = (lean.amount_usd if lean.notional_usd is None else lean.notional_usd for lean in leans)
+    values = np.array([lean.notional_usd for lean in leans], dtype=np.float64)
+    without = np.isnan(values)
+    if without.any():
+        values[without] = np.array([lean.amount_usd for lean in leans], dtype=np.float64)[without]
     return EventColumns(
         instants=to_microseconds([lean.transact_time for lean in leans]),
-        event_types=np.fromiter((TYPE_CODE[lean.event_type] for lean in leans), dtype=np.uint8, count=count),
-        actors=np.fromiter(map(actor_code, leans), dtype=np.int32, count=count),
-        values_usd=np.array([np.nan if value is None else value for value in values], dtype=np.float64),
+        event_types=np.array([TYPE_CODE[lean.event_type] for lean in leans], dtype=np.uint8),
+        actors=actors,
+        values_usd=values,
         counterparty_ids=[lean.counterparty_id for lean in leans],
     )
 
 
 def identity_column(leans: Sequence[LeanEvent]) -> npt.NDArray[np.uint64]:
     """Return the identity of each event as 64 bits."""
-    return np.fromiter((identity_hash(e.event_type, e.id) for e in leans), dtype=np.uint64, count=len(leans))
+    return np.array([identity_hash(lean.event_type, lean.id) for lean in leans], dtype=np.uint64)
 
 
 def _first_serial(chunk: Chunk) -> int:

@@ -51,7 +51,7 @@ class TenantWindow:
         window = cls(tenant_id)
         for chunk in chunks:
             leans = [chunk.lean(chunk.first_serial + index) for index in range(len(chunk))]
-            window.rows.add(chunk, arrived_columns(leans, window.rows.actors.code), identity_column(leans))
+            window.rows.add(chunk, arrived_columns(leans, window.rows.actors.codes(leans)), identity_column(leans))
         window.rows.next_serial = head.next_serial
         window.highs = np.array(head.highs, dtype=np.int64)
         window.ingested = np.array(head.ingested, dtype=np.int64)

@@ -54,6 +54,8 @@ IDLE_AFTER = timedelta(minutes=10)
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a batch. Events are counted once per reason."""
 
+    received: dict[str, int]
+    """Per event type."""
     found: Sequence[Found]
     late: int
     """Dated too far behind their kind for any window."""
@@ -87,7 +89,8 @@ class WindowEngine:
 
     def take(self, window: TenantWindow, leans: Sequence[LeanEvent], raws: Sequence[bytes]) -> Taken:
         """Take in events of one tenant in order of arrival; `leans[i]` is the narrow form of `raws[i]`."""
-        columns = arrived_columns(leans, window.rows.actors.code if self._windowed else _no_actor)
+        actors = window.rows.actors.codes(leans) if self._windowed else np.zeros(len(leans), dtype=np.int32)
+        columns = arrived_columns(leans, actors)
         events = _EventCache(raws, window.tenant_id)
         found = list(self._judge_singly(columns, events))
         late = redelivered = 0
@@ -99,7 +102,9 @@ class WindowEngine:
                 for algorithm in self._windowed:
                     found += Judgement(window, arrived, algorithm, self._reach(algorithm)).run()
             self._evict(window)
+        counts = np.bincount(columns.event_types, minlength=len(EVENT_TYPES)).tolist()
         return Taken(
+            received={each.value: count for each, count in zip(EVENT_TYPES, counts, strict=True) if count},
             found=found,
             late=late,
             redelivered=redelivered,
@@ -231,7 +236,3 @@ def _first_of_its_kind(columns: EventColumns, identities: npt.NDArray[np.uint64]
     first = np.ones(len(columns), dtype=np.bool_)
     first[order[1:][again]] = False
     return first
-
-
-def _no_actor(_: LeanEvent) -> int:
-    return 0

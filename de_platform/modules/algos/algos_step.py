@@ -46,15 +46,15 @@ class AlgosStep(Step[PartitionWindows]):
     async def process(self, batch: Batch, state: PartitionWindows) -> Sequence[Message]:
         """Judge a batch. Raises PoisonRecord, before anything changes, for a record that is no enriched event."""
         started = self._clock.monotonic_seconds()
-        leans = [_decoded(batch, record) for record in batch.records]
+        leans = _decoded(batch)
         alerts: list[tuple[int, Message]] = []
         for tenant_id, positions in _by_tenant(batch.records).items():
             taken = self._engine.take(
                 state.tenant(tenant_id),
-                [leans[position] for position in positions],
+                leans if len(positions) == len(leans) else [leans[position] for position in positions],
                 [batch.records[position].value for position in positions],
             )
-            self._count(batch.topic, tenant_id, [leans[position] for position in positions], taken)
+            self._count(batch.topic, tenant_id, taken)
             for found in taken.found:
                 position = positions[found.trigger]
                 alerts.append((position, _message(batch, batch.records[position], found)))
@@ -77,8 +77,8 @@ class AlgosStep(Step[PartitionWindows]):
     def restore(self, partition: int, segments: Mapping[str, bytes]) -> PartitionWindows:  # noqa: ARG002
         return PartitionWindows.restored(segments)
 
-    def _count(self, topic: str, tenant_id: str, leans: Sequence[LeanEvent], taken: Taken) -> None:
-        for event_type, count in Counter(lean.event_type for lean in leans).items():
+    def _count(self, topic: str, tenant_id: str, taken: Taken) -> None:
+        for event_type, count in taken.received.items():
             self._metrics.counter(
                 "events_received_total",
                 count,
@@ -102,17 +102,21 @@ class AlgosStep(Step[PartitionWindows]):
             self._log.info("events too late for windows", tenant_id=tenant_id, topic=topic, events=taken.late)
 
 
-def _decoded(batch: Batch, record: Record) -> LeanEvent:
+def _decoded(batch: Batch) -> Sequence[LeanEvent]:
+    leans: list[LeanEvent] = []
     try:
-        return decode_lean(record.value)
+        leans.extend(decode_lean(record.value) for record in batch.records)
     except _MALFORMED as error:
-        raise PoisonRecord(
-            topic=batch.topic, partition=batch.partition, offset=record.offset, reason=f"not an enriched event: {error}"
-        ) from error
+        offset = batch.records[len(leans)].offset
+        reason = f"not an enriched event: {error}"
+        raise PoisonRecord(topic=batch.topic, partition=batch.partition, offset=offset, reason=reason) from error
+    return leans
 
 
 def _by_tenant(records: Sequence[Record]) -> Mapping[str, Sequence[int]]:
     """Return the positions of each tenant's records; the tenant is the key, never what the event says."""
+    if len({record.key for record in records}) == 1:
+        return {records[0].key: range(len(records))}
     positions: dict[str, list[int]] = {}
     for position, record in enumerate(records):
         positions.setdefault(record.key, []).append(position)
