@@ -116,7 +116,7 @@ class ConsumerLoop(RebalanceListener, Generic[State]):
         if batch is not None and batch.partition in self._owned:
             await self._take_in(self._owned[batch.partition], batch)
         for partition in list(self._owned.values()):
-            if self._checkpoint_due(partition):
+            if self._checkpoint_due(partition, is_quiet=batch is None):
                 await self._checkpoint_guarded(partition)
 
     def _joined(self) -> Consumer:
@@ -285,11 +285,13 @@ class ConsumerLoop(RebalanceListener, Generic[State]):
 
     # checkpoints
 
-    def _checkpoint_due(self, partition: OwnedPartition[State]) -> bool:
+    def _checkpoint_due(self, partition: OwnedPartition[State], *, is_quiet: bool) -> bool:
+        """Say whether to checkpoint: at intervals, when the step asks for it, and once nothing more arrives."""
         if not partition.changed:
             return False
         waited = self._clock.monotonic_seconds() - partition.checkpointed_at
-        return waited >= self._options.checkpoint_interval_seconds or self._step.flush_due(partition.state)
+        is_time = waited >= self._options.checkpoint_interval_seconds
+        return is_quiet or is_time or self._step.flush_due(partition.state)
 
     async def _checkpoint_guarded(self, partition: OwnedPartition[State]) -> None:
         try:

@@ -7,7 +7,8 @@ class LoopOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Sizes, intervals and limits of one loop."""
 
     max_batch_records: int = 5000
-    poll_timeout_seconds: float = 0.2
+    poll_timeout_seconds: float = 0.1
+    """After this long without a record a partition is quiet, and is checkpointed at once."""
     checkpoint_interval_seconds: float = 1.0
     first_backoff_seconds: float = 0.1
     max_backoff_seconds: float = 5.0

@@ -2,12 +2,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.helpers.harness import PipelineHarness, RunningPipeline, TenantHarness
 from tests.helpers.memory_harness import MemoryPipeline
 
 
-@pytest.fixture(scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def memory_pipeline() -> AsyncIterator[RunningPipeline]:
     async with MemoryPipeline() as pipeline:
         yield pipeline
