@@ -3,7 +3,6 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import pytest
-from de_platform.services.checkpoint_store.memory_checkpoint_store import MemoryCheckpointStore
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +10,7 @@ from de_platform.pipeline.errors import InvalidInput, Unavailable
 from de_platform.pipeline.events import Header, Origin
 from de_platform.pipeline.messages import Batch, Message, Record
 from de_platform.pipeline.topics import DEAD_LETTERS
+from de_platform.services.checkpoint_store.memory_checkpoint_store import MemoryCheckpointStore
 from de_platform.services.clock.system_clock import SystemClock
 from de_platform.services.lifecycle import LifecycleManager
 from de_platform.services.logger.memory_logger import MemoryLogger
