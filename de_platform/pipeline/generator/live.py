@@ -31,7 +31,7 @@ _ROUND: Sequence[tuple[DemoTenant, PlantScenario]] = (
 
 
 class LiveStream:
-    """An endless stream; what falls due is a function of the seed and the start, however often one asks."""
+    """An endless stream; what falls due is a function of the seed and the start, if one asks at least once a minute."""
 
     def __init__(
         self,
@@ -62,20 +62,27 @@ class LiveStream:
         After a long pause (a laptop asleep) the stream goes on from now instead of catching up.
         """
         self._skip_pause(now)
-        while self._next_flow_at <= now:
-            desk = self._random.choice(list(self._desks.values()))
-            self._schedule(desk.flow(self._next_flow_at))
-            self._next_flow_at += timedelta(seconds=self._random.expovariate(1 / self._flow_gap))
-        while self._next_plant_at <= now:
-            tenant, plant = next(self._plants)
-            planted = plant(self._desks[tenant.tenant_id], self._next_plant_at)
-            self._schedule(planted.events)
-            self.expected_alerts += planted.expected
-            self._next_plant_at += _NEXT_PLANTS
+        while (next_at := min(self._next_flow_at, self._next_plant_at)) <= now:
+            if next_at == self._next_plant_at:
+                self._plant()
+            else:
+                self._everyday()
         events: list[DemoEvent] = []
         while self._waiting and self._waiting[0][0] <= now:
             events.append(heapq.heappop(self._waiting)[2])
         return events
+
+    def _everyday(self) -> None:
+        desk = self._random.choice(list(self._desks.values()))
+        self._schedule(desk.flow(self._next_flow_at))
+        self._next_flow_at += timedelta(seconds=self._random.expovariate(1 / self._flow_gap))
+
+    def _plant(self) -> None:
+        tenant, plant = next(self._plants)
+        planted = plant(self._desks[tenant.tenant_id], self._next_plant_at)
+        self._schedule(planted.events)
+        self.expected_alerts += planted.expected
+        self._next_plant_at += _NEXT_PLANTS
 
     def _skip_pause(self, now: datetime) -> None:
         if now - self._next_flow_at > _MAX_CATCH_UP:
