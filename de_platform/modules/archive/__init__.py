@@ -1,0 +1,1 @@
+"""Keeps every stored record as files, too."""
