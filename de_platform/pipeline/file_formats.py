@@ -59,28 +59,28 @@ def detect(head: bytes, name: str) -> FileFormat:
         return FileFormat.JSON
     if text.startswith(b"{"):
         if text.split(b"\n", 1)[0].strip() == b"{" and suffix not in _BY_SUFFIX:
-            raise InvalidInput.single("file-path", "holds one JSON object over several lines; wrap the events in [ ]")
+            raise InvalidInput.single("--file-path", "holds one JSON object over several lines; wrap the events in [ ]")
         return FileFormat.JSONL
     if suffix in _BY_SUFFIX:
         return _BY_SUFFIX[suffix]
     header = text.splitlines()[0] if text else b""
     if b"id" in [cell.strip(b' "') for cell in header.split(b",")]:
         return FileFormat.CSV
-    raise InvalidInput.single("file-path", "is neither a JSON array, nor JSON Lines, nor CSV with a column 'id'")
+    raise InvalidInput.single("--file-path", "is neither a JSON array, nor JSON Lines, nor CSV with a column 'id'")
 
 
 def without_bom(head: bytes) -> bytes:
     """Return `head` without the mark of UTF-8. Raises InvalidInput for what is not text in UTF-8 at all."""
     for bom, encoding in _FOREIGN_BOMS:
         if head.startswith(bom):
-            raise InvalidInput.single("file-path", f"is {encoding}; convert it to UTF-8")
+            raise InvalidInput.single("--file-path", f"is {encoding}; convert it to UTF-8")
     for magic, kind in _ARCHIVES:
         if head.startswith(magic):
-            raise InvalidInput.single("file-path", f"is {kind}; unpack it first")
+            raise InvalidInput.single("--file-path", f"is {kind}; unpack it first")
     if b"\0" in head[:2]:
-        raise InvalidInput.single("file-path", "is UTF-16 or binary; convert it to UTF-8")
+        raise InvalidInput.single("--file-path", "is UTF-16 or binary; convert it to UTF-8")
     if b"\0" in head and head.lstrip()[:1] not in (b"{", b"["):
-        raise InvalidInput.single("file-path", "is binary, not text")
+        raise InvalidInput.single("--file-path", "is binary, not text")
     return head.removeprefix(codecs.BOM_UTF8)
 
 

@@ -61,14 +61,14 @@ class BatchEtlModule(Module):
         faults = [
             FieldError(name, f"must be at least 1, was {value}")
             for name, value in (
-                ("batch-size", settings.batch_size),
-                ("transformers-workers", settings.transformers_workers),
-                ("loader-workers", settings.loader_workers),
+                ("--batch-size", settings.batch_size),
+                ("--transformers-workers", settings.transformers_workers),
+                ("--loader-workers", settings.loader_workers),
             )
             if value < 1
         ]
         if len(settings.transformers_params) > len(self._paths()):
-            faults.append(FieldError("transformers-params", "has more objects than there are transformers"))
+            faults.append(FieldError("--transformers-params", "has more objects than there are transformers"))
         if faults:
             raise InvalidInput(faults)
 

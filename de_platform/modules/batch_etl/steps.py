@@ -53,14 +53,14 @@ def build(kind: type[Kind], path: str, parameters: Parameters) -> Kind:
     word = kind.__name__.lower()
     module_name, _, class_name = path.rpartition(".")
     if not module_name:
-        raise InvalidInput.single(word, f"must be a dotted path like package.module.Class, was {path!r}")
+        raise InvalidInput.single(f"--{word}", f"must be a dotted path like package.module.Class, was {path!r}")
     try:
         found: object = getattr(importlib.import_module(module_name), class_name, None)
     except ImportError as error:
-        raise InvalidInput.single(word, f"{path}: {error}") from error
+        raise InvalidInput.single(f"--{word}", f"{path}: {error}") from error
     if not isinstance(found, type) or not issubclass(found, kind):
-        raise InvalidInput.single(word, f"{path} is not a subclass of {kind.__name__}")
+        raise InvalidInput.single(f"--{word}", f"{path} is not a subclass of {kind.__name__}")
     try:
         return found(**parameters)
     except TypeError as error:
-        raise InvalidInput.single(f"{word}-params", f"{path}: {error}") from error
+        raise InvalidInput.single(f"--{word}-params", f"{path}: {error}") from error

@@ -52,7 +52,7 @@ class CurrencyLoaderModule(Module):
 
     async def validate(self) -> None:
         if bool(self._settings.rates_file) == bool(self._settings.rates_url):
-            raise InvalidInput.single("rates-file", "give exactly one of rates-file and rates-url")
+            raise InvalidInput.single("--rates-file", "give exactly one of rates-file and rates-url")
         if self._settings.rates_url:
             source.check_url(self._settings.rates_url)
 

@@ -28,21 +28,21 @@ def read_file(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise InvalidInput.single("rates-file", f"{path}: {error.strerror or error}") from error
-    return unzipped(_limited(data, "rates-file"), "rates-file")
+        raise InvalidInput.single("--rates-file", f"{path}: {error.strerror or error}") from error
+    return unzipped(_limited(data, "--rates-file"), "--rates-file")
 
 
 async def fetch(url: str) -> bytes:
     """Return the rates at an address, unzipped; runs in a thread. Raises InvalidInput and Unavailable."""
     check_url(url)
-    return unzipped(await asyncio.to_thread(_get, url), "rates-url")
+    return unzipped(await asyncio.to_thread(_get, url), "--rates-url")
 
 
 def check_url(url: str) -> None:
     """Raise InvalidInput unless the address is http(s) with a host."""
     parts = urllib_parse.urlsplit(url)
     if parts.scheme not in _SCHEMES or not parts.hostname:
-        raise InvalidInput.single("rates-url", f"must be http(s)://host/..., was {url!r}")
+        raise InvalidInput.single("--rates-url", f"must be http(s)://host/..., was {url!r}")
 
 
 def unzipped(data: bytes, argument: str) -> bytes:
@@ -69,7 +69,7 @@ class _SameSchemeRedirects(urllib_request.HTTPRedirectHandler):
     ) -> urllib_request.Request | None:  # fmt: skip
         check_url(newurl)
         if req.type == "https" and not newurl.lower().startswith("https:"):
-            raise InvalidInput.single("rates-url", f"redirects from https to {newurl!r}")
+            raise InvalidInput.single("--rates-url", f"redirects from https to {newurl!r}")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -78,12 +78,12 @@ def _get(url: str) -> bytes:
     request = urllib_request.Request(url, headers={"User-Agent": "de-platform"})  # noqa: S310 - the scheme is checked
     try:
         with opener.open(request, timeout=TIMEOUT_SECONDS) as response:
-            return _limited(response.read(MAX_BYTES + 1), "rates-url")
+            return _limited(response.read(MAX_BYTES + 1), "--rates-url")
     except urllib_error.HTTPError as error:
         with error:
             if error.code >= 500 or error.code == 429:
                 raise Unavailable(url, f"answers {error.code}") from error
-            raise InvalidInput.single("rates-url", f"{url} answers {error.code}") from error
+            raise InvalidInput.single("--rates-url", f"{url} answers {error.code}") from error
     except (urllib_error.URLError, http.client.HTTPException, OSError) as error:
         raise Unavailable(url, str(getattr(error, "reason", error))) from error
 

@@ -15,7 +15,7 @@ CHUNK_BYTES = 256 * 1024
 
 
 class EventFile:
-    """A regular file. Faults of the file as a whole are InvalidInput on `file-path`."""
+    """A regular file. Faults of the file as a whole are InvalidInput on `--file-path`."""
 
     def __init__(self, path: Path) -> None:
         """Open the file. Raises InvalidInput."""
@@ -91,4 +91,4 @@ def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _refusal(path: Path, reason: str) -> InvalidInput:
-    return InvalidInput.single("file-path", f"{path}: {reason}")
+    return InvalidInput.single("--file-path", f"{path}: {reason}")

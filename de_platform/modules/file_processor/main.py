@@ -78,7 +78,7 @@ class FileProcessorModule(Module):
         if self._settings.tenant_id:
             TenantScope.of(self._settings.tenant_id)
         if len(self._settings.submission_id) > MAX_SUBMISSION_ID_CHARS:
-            raise InvalidInput.single("submission-id", f"has more than {MAX_SUBMISSION_ID_CHARS} characters")
+            raise InvalidInput.single("--submission-id", f"has more than {MAX_SUBMISSION_ID_CHARS} characters")
 
     async def execute(self) -> int:
         file = EventFile(Path(self._settings.file_path))
@@ -89,7 +89,7 @@ class FileProcessorModule(Module):
         self.log.info("file processed", file=file.name, **msgspec.structs.asdict(summary))
         self.out.write(msgspec.json.encode(summary).decode() + "\n")
         if summary.fault:
-            raise InvalidInput.single("file-path", summary.fault)
+            raise InvalidInput.single("--file-path", summary.fault)
         return 0
 
     async def _deliver(self, file: EventFile) -> Summary:

@@ -107,10 +107,10 @@ def check(settings: KafkaStarterSettings) -> None:
     """Raise InvalidInput with everything that is wrong about the binding."""
     faults: list[FieldError] = []
     named = {
-        "client-orders-topic": settings.client_orders_topic,
-        "client-executions-topic": settings.client_executions_topic,
-        "client-transactions-topic": settings.client_transactions_topic,
-        "client-errors-topic": settings.client_errors_topic,
+        "--client-orders-topic": settings.client_orders_topic,
+        "--client-executions-topic": settings.client_executions_topic,
+        "--client-transactions-topic": settings.client_transactions_topic,
+        "--client-errors-topic": settings.client_errors_topic,
     }
     for argument, topic in named.items():
         if not topic:
@@ -123,9 +123,9 @@ def check(settings: KafkaStarterSettings) -> None:
         try:
             TenantScope.of(settings.tenant_id)
         except InvalidInput as error:
-            faults += [FieldError("tenant-id", fault.message) for fault in error.errors]
+            faults += [FieldError("--tenant-id", fault.message) for fault in error.errors]
         if settings.shared_topics:
-            faults.append(FieldError("shared-topics", "contradicts tenant-id: topics belong to one tenant or to all"))
+            faults.append(FieldError("--shared-topics", "contradicts tenant-id: topics belong to one tenant or to all"))
     if faults:
         raise InvalidInput(faults)
 

@@ -73,14 +73,14 @@ class StreamIngestModule(Module):
         settings = self._settings
         faults: list[FieldError] = []
         if not settings.topic or "/" in settings.topic:
-            faults.append(FieldError("topic", "must be the name of a topic"))
+            faults.append(FieldError("--topic", "must be the name of a topic"))
         prefix = settings.output_prefix.rstrip("/")
         if any(part in ("", ".", "..") for part in prefix.split("/")) or "\0" in prefix:
-            faults.append(FieldError("output-prefix", "must be a relative path without empty, '.' or '..' parts"))
+            faults.append(FieldError("--output-prefix", "must be a relative path without empty, '.' or '..' parts"))
         if settings.batch_size < 1:
-            faults.append(FieldError("batch-size", f"must be at least 1, was {settings.batch_size}"))
+            faults.append(FieldError("--batch-size", f"must be at least 1, was {settings.batch_size}"))
         if not settings.flush_interval >= 0:
-            faults.append(FieldError("flush-interval", f"must not be negative, was {settings.flush_interval}"))
+            faults.append(FieldError("--flush-interval", f"must not be negative, was {settings.flush_interval}"))
         if faults:
             raise InvalidInput(faults)
 

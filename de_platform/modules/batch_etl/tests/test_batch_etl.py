@@ -99,4 +99,4 @@ def test_arguments_that_a_step_does_not_take_are_refused() -> None:
 async def test_every_bad_setting_is_named(source, target) -> None:
     with pytest.raises(InvalidInput) as refused:
         await etl(source, target, batch_size=0, loader_workers=0, transformers="").run()
-    assert [e.field for e in refused.value.errors] == ["batch-size", "loader-workers", "transformers-params"]
+    assert [e.field for e in refused.value.errors] == ["--batch-size", "--loader-workers", "--transformers-params"]

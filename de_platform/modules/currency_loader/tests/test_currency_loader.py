@@ -224,7 +224,7 @@ async def test_file_that_holds_no_rates_is_refused(content, tmp_path) -> None:
 
 @pytest.mark.parametrize("path", ["", "missing.json"])
 async def test_directory_or_missing_file_is_refused(path, tmp_path) -> None:
-    with pytest.raises(InvalidInput, match="rates-file"):
+    with pytest.raises(InvalidInput, match="--rates-file"):
         await loader(MemoryRateStore(), rates_file=str(tmp_path / path)).run()
 
 
@@ -234,7 +234,7 @@ def test_zip_bomb_is_refused(monkeypatch) -> None:
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.csv", b"0" * 5000)
     with pytest.raises(InvalidInput, match="larger"):
-        source.unzipped(packed.getvalue(), "rates-file")
+        source.unzipped(packed.getvalue(), "--rates-file")
 
 
 class _Answers(BaseHTTPRequestHandler):

@@ -207,11 +207,11 @@ async def test_unbound_topics_are_not_read_and_the_log_says_why() -> None:
 @pytest.mark.parametrize(
     ("changes", "fields"),
     [
-        ({"client_orders_topic": ""}, ["client-orders-topic"]),
-        ({"client_errors_topic": "trade_normalization"}, ["client-errors-topic"]),
-        ({"client_orders_topic": "x", "client_errors_topic": "x"}, ["client-orders-topic", "client-errors-topic"]),
-        ({"tenant_id": "platform"}, ["tenant-id"]),
-        ({"tenant_id": "acme", "shared_topics": True}, ["shared-topics"]),
+        ({"client_orders_topic": ""}, ["--client-orders-topic"]),
+        ({"client_errors_topic": "trade_normalization"}, ["--client-errors-topic"]),
+        ({"client_orders_topic": "x", "client_errors_topic": "x"}, ["--client-orders-topic", "--client-errors-topic"]),
+        ({"tenant_id": "platform"}, ["--tenant-id"]),
+        ({"tenant_id": "acme", "shared_topics": True}, ["--shared-topics"]),
     ],
 )
 async def test_binding_that_makes_no_sense_is_refused(changes, fields) -> None:

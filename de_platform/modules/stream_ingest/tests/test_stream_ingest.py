@@ -147,4 +147,4 @@ async def test_every_bad_setting_is_named() -> None:
     changes = {"topic": "a/b", "output_prefix": "../x", "batch_size": 0, "flush_interval": -1.0}
     with pytest.raises(InvalidInput) as refused:
         await module(Rig(), MemoryQueue(SystemClock()), LifecycleManager(MemoryLogger()), **changes).run()
-    assert [e.field for e in refused.value.errors] == ["topic", "output-prefix", "batch-size", "flush-interval"]
+    assert [e.field for e in refused.value.errors] == ["--topic", "--output-prefix", "--batch-size", "--flush-interval"]
