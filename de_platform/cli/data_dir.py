@@ -8,6 +8,7 @@ from pathlib import Path
 from de_platform.cli.instance import process_lock, run_dir
 from de_platform.config.settings import Settings
 from de_platform.pipeline.errors import InvalidInput
+from de_platform.services.database.factory import CHDB_DIRECTORY
 
 PROCESSES = ("store", "pipeline", "edge")
 """The processes of `up` in the order of their start; they end the other way round."""
@@ -28,7 +29,7 @@ def prepare_data_dir(data_dir: Path) -> None:
     """
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        for directory in (run_dir(data_dir), data_dir / "log", data_dir / "files", data_dir / "clickhouse"):
+        for directory in (run_dir(data_dir), data_dir / "log", data_dir / "files", data_dir / CHDB_DIRECTORY):
             directory.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise InvalidInput.single("--data-dir", f"{data_dir} cannot be used: {error.strerror}") from error

@@ -16,6 +16,7 @@ import msgspec
 from de_platform.cli.catalog import ModuleCatalog, settings_type
 from de_platform.cli.exit_codes import ExitCode, code_of
 from de_platform.cli.global_flags import Surroundings
+from de_platform.cli.library_logs import take_over_library_logs
 from de_platform.cli.wiring import compose, make_logger, make_metrics
 from de_platform.config.arguments import settings_from
 from de_platform.config.container import Container
@@ -74,6 +75,7 @@ async def run_process(runs: Sequence[ModuleRun], around: Surroundings, health: H
     log = make_logger(around)
     timeout_seconds = around.settings.seconds("DE_PLATFORM_DRAIN_TIMEOUT_SECONDS")
     lifecycle = LifecycleManager(log, drain_timeout_seconds=timeout_seconds)
+    take_over_library_logs(log)
     process = _Process(around, log, lifecycle, timeout_seconds)
     try:
         return await process.run(runs, health)

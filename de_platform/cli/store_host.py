@@ -2,19 +2,21 @@
 
 import asyncio
 import secrets
+import socket
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from de_platform.cli.choices import Choices, parse_databases
 from de_platform.cli.global_flags import Surroundings
-from de_platform.cli.instance import process_lock, write_private
+from de_platform.cli.instance import process_lock, run_dir, write_private
 from de_platform.cli.wiring import compose, make_logger, make_metrics
 from de_platform.config.settings import Origin, Settings, Source
 from de_platform.modules.base import HealthCheck, Module
 from de_platform.pipeline.errors import Unavailable
-from de_platform.services.database.chdb_server import StoreServer
+from de_platform.services.database.chdb_server import HOST, USER, StoreServer
 from de_platform.services.database.embedded_postgres import EmbeddedPostgres
+from de_platform.services.database.factory import CHDB_DIRECTORY, POSTGRES_DIRECTORY
 from de_platform.services.database.interface import DatabaseFactory
 from de_platform.services.database.migrations import migrate_all
 from de_platform.services.lifecycle import LifecycleManager
@@ -91,20 +93,21 @@ class StoreHost(Module):
             self._postgres.stop()
 
     async def _start_engines(self) -> dict[str, str]:
-        self._postgres = EmbeddedPostgres(self._data_dir / "postgres")
+        self._postgres = EmbeddedPostgres(self._data_dir / POSTGRES_DIRECTORY)
         postgres = self._postgres.start()
         secret = store_secret(self._data_dir)
-        self._server = StoreServer(self._data_dir / "clickhouse", secret, 0)
-        await self._server.start()
+        self._server = StoreServer(self._data_dir / CHDB_DIRECTORY, secret, usual_port(self._data_dir))
+        port = await self._server.start()
+        write_private(_port_file(self._data_dir), str(port).encode())
         return {
             "DB_POSTGRES_HOST": postgres.host,
             "DB_POSTGRES_PORT": str(postgres.port),
             "DB_POSTGRES_USER": postgres.user,
             "DB_POSTGRES_PASSWORD": postgres.password,
             "DB_POSTGRES_DATABASE": postgres.database,
-            "DB_CLICKHOUSE_HOST": "127.0.0.1",
-            "DB_CLICKHOUSE_PORT": str(self._server.port),
-            "DB_CLICKHOUSE_USER": "default",
+            "DB_CLICKHOUSE_HOST": HOST,
+            "DB_CLICKHOUSE_PORT": str(port),
+            "DB_CLICKHOUSE_USER": USER,
             "DB_CLICKHOUSE_PASSWORD": secret,
             "DB_CLICKHOUSE_DATABASE": "fraud_pipeline",
         }
@@ -127,3 +130,20 @@ def store_secret(data_dir: Path) -> str:
     if not path.exists():
         write_private(path, secrets.token_urlsafe(32).encode())
     return path.read_text(encoding="ascii")
+
+
+def usual_port(data_dir: Path) -> int:
+    """Return the port of the last start if it can be had, so that a restart goes unnoticed by clients; else 0."""
+    file = _port_file(data_dir)
+    if not file.exists():
+        return 0
+    port = int(file.read_text(encoding="ascii"))
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError:
+        return 0
+    return port
+
+
+def _port_file(data_dir: Path) -> Path:
+    return run_dir(data_dir) / "store.port"
