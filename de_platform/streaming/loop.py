@@ -291,7 +291,8 @@ class ConsumerLoop(RebalanceListener, Generic[State]):
             return False
         waited = self._clock.monotonic_seconds() - partition.checkpointed_at
         is_time = waited >= self._options.checkpoint_interval_seconds
-        return is_quiet or is_time or self._step.flush_due(partition.state)
+        is_lull = is_quiet and self._options.checkpoints_when_quiet
+        return is_lull or is_time or self._step.flush_due(partition.state)
 
     async def _checkpoint_guarded(self, partition: OwnedPartition[State]) -> None:
         try:

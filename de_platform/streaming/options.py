@@ -8,8 +8,10 @@ class LoopOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     max_batch_records: int = 5000
     poll_timeout_seconds: float = 0.1
-    """After this long without a record a partition is quiet, and is checkpointed at once."""
+    """After this long without a record a partition is quiet, and is checkpointed at once (see below)."""
     checkpoint_interval_seconds: float = 1.0
+    checkpoints_when_quiet: bool = True
+    """False where every checkpoint costs the same however little it holds: then the interval decides alone."""
     first_backoff_seconds: float = 0.1
     max_backoff_seconds: float = 5.0
     max_consecutive_errors: int = 50

@@ -58,7 +58,7 @@ class ArchiveModule(Module):
         step = ArchiveStep(
             self._courier, metrics, clock, file_format=settings.format, file_records=settings.file_records
         )
-        options = LoopOptions(checkpoint_interval_seconds=settings.file_interval)
+        options = LoopOptions(checkpoint_interval_seconds=settings.file_interval, checkpoints_when_quiet=False)
         self._loop = ConsumerLoop(queue, checkpoints, log, metrics, clock, lifecycle, step, options)
 
     def health_checks(self) -> Mapping[str, HealthCheck]:

@@ -244,6 +244,14 @@ async def test_quiet_partition_is_archived_when_the_interval_is_over() -> None:
             await asyncio.sleep(0.005)
 
 
+async def test_lull_makes_no_tiny_files_but_the_end_archives_all() -> None:
+    queue, fs = await filled_queue(), MemoryFileSystem()
+    async with running(queue, fs, file_interval=3600):
+        await asyncio.sleep(0.3)  # three times what the loop calls quiet
+        assert await count_archived(fs) == 0
+    assert await count_archived(fs) == 30
+
+
 async def test_files_that_cannot_be_written_now_are_written_later() -> None:
     queue, fs = await filled_queue(), FlakyFiles()
     fs.is_down = True
