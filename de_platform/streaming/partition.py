@@ -44,15 +44,13 @@ class OwnedPartition(Generic[State]):
         for record in batch.records:
             if record.offset < expected or (batch.topic, record.offset) in self.poisoned:
                 continue
-            origin = record.headers.get(Header.ORIGIN)
+            origin = record.headers.get(Header.ORIGIN) if skips_replays else None
             if origin:
                 log, _, offset_text = origin.rpartition(":")
                 offset = int(offset_text)
                 if offset <= highest.get(log, -1):
-                    if skips_replays:
-                        continue
-                else:
-                    highest[log] = offset
+                    continue
+                highest[log] = offset
             fresh.append(record)
         if len(fresh) == len(batch.records):
             return Sifted(batch, highest)

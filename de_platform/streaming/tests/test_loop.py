@@ -218,6 +218,14 @@ async def test_a_stale_owner_that_goes_on_does_no_harm(rig: Rig) -> None:
     assert sink.stored == [b"a#1", b"b#2", b"c#3"]
 
 
+async def test_a_step_that_takes_everything_never_reads_what_clients_write_into_the_origin(rig: Rig) -> None:
+    step = Numbering()
+    step.skips_replays = False
+    await rig.queue.publish([Message(topic="in", key="acme", value=b"a", headers={Header.ORIGIN: "junk"}, partition=0)])
+    await rig.run_until_idle(step)
+    assert await rig.values("out") == [b"a#1"]
+
+
 class CrashPoints:
     """Crashes the process before or after the n-th effect, for each n of the plan."""
 
