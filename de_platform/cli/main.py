@@ -30,6 +30,7 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("up", "de_platform.cli.up.app", "run the whole platform on this machine, until Ctrl-C"),
+    Command("demo", "de_platform.cli.demo.app", "the same with three demo tenants, history and live events"),
     Command("run", "de_platform.cli.run.app", "run one module"),
     Command("modules", "de_platform.cli.modules_command.app", "list the modules that can be run"),
     Command("migrate", "de_platform.cli.migrate.app", "bring the databases up to date"),
@@ -38,10 +39,12 @@ COMMANDS = (
     Command("errors", "de_platform.cli.errors.app", "list refused events, or send them once more"),
     Command("config", "de_platform.cli.config_command.app", "show the settings in force"),
     Command("worker", "de_platform.cli.worker.app", "one process of `up`, which starts it", is_shown=False),
+    Command("demo-feed", "de_platform.cli.demo.feed_app", "sends the demo's events; `demo` starts it", is_shown=False),
 )
 
 _HEAD = """Examples:
 
+    de-platform demo                         see it at work, with generated data
     de-platform up                           the whole platform on this machine
     de-platform modules                      what can be run
     de-platform run hello_world --name you   one module
