@@ -19,7 +19,7 @@ Settings = TypeVar("Settings", PostgresSettings, ClickHouseSettings)
 
 EVENTS_DATABASE = "events"
 POSTGRES_DIRECTORY = "postgres"
-CHDB_DIRECTORY = "chdb"
+CHDB_DIRECTORY = "clickhouse"
 """Where the embedded engines keep their data, below the data directory."""
 
 
