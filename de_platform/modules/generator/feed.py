@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-from de_platform.modules.generator.intake_client import EventBatch, IntakeClient, Receipt
+from de_platform.modules.generator.intake_client import EventBatch, EventSink, Receipt
 from de_platform.modules.generator.sending_plan import EXPECTED_ALERTS_PATH, SendingPlan, batches, save, slices
 from de_platform.pipeline.errors import Unavailable
 from de_platform.pipeline.generator.demo_events import ExpectedAlert
@@ -49,14 +49,14 @@ class Feed:
 
     def __init__(
         self,
-        client: IntakeClient,
+        intake: EventSink,
         rates: RateStore,
         files: FileSystemInterface,
         log: LoggingInterface,
         clock: Clock,
         lifecycle: LifecycleManager,
     ) -> None:
-        self._client = client
+        self._intake = intake
         self._rates = rates
         self._files = files
         self._log = log
@@ -124,7 +124,7 @@ class Feed:
         while True:
             self._check_running()
             try:
-                return await self._client.send(batch)
+                return await self._intake.send(batch)
             except Unavailable as error:
                 delay = await self._wait(error, delay)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
@@ -31,8 +32,23 @@ class Receipt(msgspec.Struct, frozen=True):
     rejected: int
 
 
-class IntakeClient:
-    """Not safe for concurrent use."""
+class EventSink(ABC):
+    """Where a feed sends its events."""
+
+    @abstractmethod
+    async def send(self, batch: EventBatch) -> Receipt:
+        """Return the receipt once the batch is durable. Raises Unavailable; sending it again is harmless.
+
+        Raises InvalidInput when the batch as a whole is refused.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Release what was opened. Idempotent."""
+
+
+class IntakeClient(EventSink):
+    """Speaks HTTP. Not safe for concurrent use."""
 
     def __init__(self, url: str) -> None:
         """Raises InvalidInput for anything but an `http://` URL."""
@@ -43,14 +59,9 @@ class IntakeClient:
         self._base = parts.path.rstrip("/")
 
     async def send(self, batch: EventBatch) -> Receipt:
-        """Return the receipt once the batch is durable. Raises Unavailable; sending it again is harmless.
-
-        Raises InvalidInput when the intake refuses the batch as a whole.
-        """
         return await asyncio.to_thread(self._post, batch)
 
     async def close(self) -> None:
-        """Close the connection."""
         await asyncio.to_thread(self._connection.close)
 
     def _post(self, batch: EventBatch) -> Receipt:

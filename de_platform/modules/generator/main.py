@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from de_platform.modules.base import HealthCheck, Module, ModuleSettings
 from de_platform.modules.generator.feed import Feed, Stopped
-from de_platform.modules.generator.intake_client import IntakeClient
+from de_platform.modules.generator.intake_client import EventSink, IntakeClient
 from de_platform.modules.generator.sending_plan import load_or_begin
 from de_platform.pipeline.errors import FieldError, InvalidInput
 from de_platform.services.clock.interface import Clock
@@ -46,13 +46,15 @@ class GeneratorModule(Module):
         log: LoggingInterface,
         clock: Clock,
         lifecycle: LifecycleManager,
+        intake: EventSink | None = None,
     ) -> None:
+        """Without an `intake`, events go to rest_starter at the target URL."""
         self.log = log
         self._settings = settings
         self._files = files
         self._clock = clock
-        self._client = IntakeClient(settings.target_url)
-        self._feed = Feed(self._client, rates, files, log, clock, lifecycle)
+        self._intake = intake or IntakeClient(settings.target_url)
+        self._feed = Feed(self._intake, rates, files, log, clock, lifecycle)
 
     def health_checks(self) -> Mapping[str, HealthCheck]:
         """It is well as long as it runs: a target that does not answer is the target's matter."""
@@ -84,7 +86,7 @@ class GeneratorModule(Module):
 
     async def teardown(self) -> None:
         """Close the connection."""
-        await self._client.close()
+        await self._intake.close()
 
 
 module_class = GeneratorModule
