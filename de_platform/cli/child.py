@@ -63,7 +63,10 @@ class Child:
         return self._process.pid if self._process else None
 
     async def spawn(self, environment: Mapping[str, str]) -> None:
-        """Start the process, in a session of its own so that the terminal's Ctrl-C reaches only us."""
+        """Start the process, in a session of its own so that the terminal's Ctrl-C reaches only us.
+
+        It waits for `send_environment` before it does anything that others can see.
+        """
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=asyncio.subprocess.PIPE,
@@ -73,6 +76,12 @@ class Child:
         )
         self.gone.clear()
         self._reading = asyncio.create_task(self._read(self._process))
+
+    def send_environment(self, environment: Mapping[str, str]) -> None:
+        """Hand over what was not known at the spawn."""
+        assert self._process is not None, "it was spawned"
+        assert self._process.stdin is not None, "it is a pipe"
+        self._process.stdin.write(msgspec.json.encode(environment) + b"\n")
 
     async def ended(self) -> int:
         """Wait for the end of the process. Returns its exit code, negative for a signal."""

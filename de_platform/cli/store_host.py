@@ -86,6 +86,7 @@ class StoreHost(Module):
         return 0
 
     async def teardown(self) -> None:
+        self._databases = None
         await self._stack.aclose()
         if self._server is not None:
             await self._server.stop()
@@ -93,11 +94,13 @@ class StoreHost(Module):
             self._postgres.stop()
 
     async def _start_engines(self) -> dict[str, str]:
-        self._postgres = EmbeddedPostgres(self._data_dir / POSTGRES_DIRECTORY)
-        postgres = self._postgres.start()
         secret = store_secret(self._data_dir)
         self._server = StoreServer(self._data_dir / CHDB_DIRECTORY, secret, usual_port(self._data_dir))
-        port = await self._server.start()
+        serving = asyncio.create_task(self._server.start())
+        await asyncio.sleep(0)
+        self._postgres = EmbeddedPostgres(self._data_dir / POSTGRES_DIRECTORY)
+        postgres = self._postgres.start()
+        port = await serving
         write_private(_port_file(self._data_dir), str(port).encode())
         return {
             "DB_POSTGRES_HOST": postgres.host,

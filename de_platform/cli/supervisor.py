@@ -1,6 +1,7 @@
 """Keeps the processes of the embedded platform running, and stops them in order.
 
-The first process is the foundation: the others start once it has reported, with the environment it reports.
+The first process is the foundation: the others are spawned beside it, but go on only once it has reported, with
+the environment that it reports.
 The order of the end is the order of the start backwards, each process awaited before the next is asked to stop.
 """
 
@@ -52,18 +53,13 @@ class Supervisor:
         self._policy = policy or RestartPolicy()
         self._stop_timeout_seconds = stop_timeout_seconds
         self._founded = asyncio.Event()
+        self._found: Mapping[str, str] = {}
         self._hopeless: int | None = None
 
     @property
     def are_all_running(self) -> bool:
         """True while every process runs and has reported."""
         return all(child.report is not None for child in self.children)
-
-    @property
-    def foundation_environment(self) -> Mapping[str, str]:
-        """What the foundation reported last."""
-        report = self._foundation.report
-        return report.environment if report else {}
 
     async def run(self) -> int:
         """Keep all processes running until shutdown, then stop them in order.
@@ -97,12 +93,12 @@ class Supervisor:
     async def _keep(self, child: Child) -> None:
         delay = self._policy.first_seconds
         while not self._lifecycle.is_shutting_down:
-            if child is not self._foundation:
-                await self._founded.wait()
             began = time.monotonic()
-            await child.spawn({**self._environment, **self.foundation_environment})
+            await child.spawn(self._environment)
             self._log.debug("process started", process=child.name, pid=child.pid)
+            handing_over = asyncio.create_task(self._hand_over(child))
             code = await child.ended()
+            handing_over.cancel()
             if self._lifecycle.is_shutting_down:
                 return
             if code == ExitCode.USAGE:
@@ -117,19 +113,26 @@ class Supervisor:
                 await asyncio.wait_for(self._lifecycle.wait_for_shutdown(), delay)
             delay = min(delay * 2, self._policy.longest_seconds)
 
+    async def _hand_over(self, child: Child) -> None:
+        if child is self._foundation:
+            child.send_environment({})
+        else:
+            await self._founded.wait()
+            child.send_environment(self._found)
+
     async def _watch_foundation(self) -> None:
         """Start the others when the foundation reports; restart them when it reports another environment."""
-        known: Mapping[str, str] | None = None
         while True:
             await self._foundation.reported.wait()
-            found = dict(self.foundation_environment)
-            if known is not None and found != known:
-                self._log.warn("addresses have changed, the other processes start anew")
-                for child in self.children[1:]:
-                    child.terminate()
-            if found != known:
+            report = self._foundation.report
+            found = dict(report.environment) if report else self._found
+            if found != self._found:
+                self._found = found
                 self._on_founded(found)
-            known = found
+                if self._founded.is_set():
+                    self._log.warn("addresses have changed, the other processes start anew")
+                    for child in self.children[1:]:
+                        child.terminate()
             self._founded.set()
             await self._foundation.gone.wait()
 

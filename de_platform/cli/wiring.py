@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 
-from de_platform.cli.choices import needed
+from de_platform.cli.choices import Choices, needed
 from de_platform.cli.global_flags import Surroundings
 from de_platform.config.container import Container
 from de_platform.config.settings import Settings
@@ -59,6 +60,17 @@ def make_logger(around: Surroundings) -> LoggingInterface:
 def make_metrics(around: Surroundings) -> MetricsInterface:
     """Return the chosen metrics."""
     return implementation(ServiceFlag.METRICS, around.choices.metrics or DEFAULT_METRICS)()
+
+
+def preload(choices: Choices) -> None:
+    """Import the chosen implementations and the stores, which opening them would do otherwise."""
+    for flag, name in ((ServiceFlag.MQ, choices.mq), (ServiceFlag.FS, choices.fs), (ServiceFlag.CACHE, choices.cache)):
+        if name is not None:
+            implementation(flag, name)
+    for name in set(choices.db.values()):
+        import_module(f"de_platform.services.database.{name}")
+    for path in (_EVENT_STORE, _ALERT_STORE, _RATE_STORE, _INGEST_BATCH_STORE, _CHECKPOINT_STORE):
+        load(path)
 
 
 def compose(
@@ -142,11 +154,9 @@ class _Opening:
     async def cache(self, container: Container) -> AsyncGenerator[CacheInterface]:
         chosen = needed(ServiceFlag.CACHE, self._choices.cache)
         kind = implementation(ServiceFlag.CACHE, chosen)
-        if chosen == "memory":
-            cache: CacheInterface = kind(await container.resolve(Clock))
-        else:
-            databases = await container.resolve(DatabaseFactory)
-            cache = kind(databases.relational("warehouse"))
+        clock = await container.resolve(Clock)
+        place = [] if chosen == "memory" else [await self._relational(container, "warehouse")]
+        cache: CacheInterface = kind(*place, await container.resolve(Clock))
         try:
             await cache.connect()
             self._on_open("cache", cache.health_check)

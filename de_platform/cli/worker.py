@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
@@ -13,8 +14,9 @@ from de_platform.cli.exit_codes import ExitCode
 from de_platform.cli.global_flags import Surroundings
 from de_platform.cli.instance import process_lock
 from de_platform.cli.layout import modules_of
-from de_platform.cli.parent_watch import end_with_parent
+from de_platform.cli.parent_watch import end_with_parent, receive_environment, signal_on_death_of_parent
 from de_platform.cli.runner import HealthOptions, ModuleRun, module_run, run_event_loop, run_process
+from de_platform.cli.wiring import preload
 from de_platform.config.container import Container
 from de_platform.config.settings import Origin, Settings, Source
 from de_platform.modules.base import Module
@@ -30,7 +32,10 @@ app = make_app("worker", "")
 @app.default
 def worker(name: Literal["store", "pipeline", "edge"], /) -> int:
     """Run one process of the embedded platform."""
-    settings = Settings.resolve(Source(origin=Origin.ENVIRONMENT, values=os.environ))
+    signal_on_death_of_parent()
+    settings = _settings({})
+    _import_what_is_needed(name, settings)
+    settings = _settings(receive_environment())
     end_with_parent(grace_seconds=2 * settings.seconds("DE_PLATFORM_DRAIN_TIMEOUT_SECONDS") + _LAST_GRACE_SECONDS)
     data_dir = Path(settings["DE_PLATFORM_DATA_DIR"])
     lock = process_lock(data_dir, name)
@@ -54,6 +59,21 @@ def worker(name: Literal["store", "pipeline", "edge"], /) -> int:
     runs = [_store_run(data_dir, settings, on_served)] if name == "store" else _module_runs(name, settings)
     around = Surroundings(choices=Choices(metrics="prometheus") if name == "store" else EMBEDDED, settings=settings)
     return run_event_loop(run_process(runs, around, HealthOptions(host="127.0.0.1", port=0, on_listening=on_listening)))
+
+
+def _settings(received: Mapping[str, str]) -> Settings:
+    return Settings.resolve(Source(origin=Origin.ENVIRONMENT, values={**os.environ, **received}))
+
+
+def _import_what_is_needed(name: str, settings: Settings) -> None:
+    """Import before the environment is there, so that the time it takes runs beside the start of the databases."""
+    if name == "store":
+        import_module("de_platform.cli.store_host")
+        return
+    catalog = ModuleCatalog()
+    for module in modules_of(name, settings, catalog):
+        catalog.load_class(module)
+    preload(EMBEDDED)
 
 
 def _module_runs(name: str, settings: Settings) -> list[ModuleRun]:

@@ -107,8 +107,8 @@ class HealthMonitor:
         await self._has_been_ready.wait()
 
     async def watch(self) -> None:
-        """Refresh until cancelled."""
-        while True:
+        """Refresh until the process stops, whose services may close then."""
+        while not self._is_stopping():
             await self.refresh()
             is_ready = self.report.status is HealthStatus.READY
             if is_ready:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from de_platform.cli.child import Report, send_report
-from de_platform.cli.parent_watch import end_with_parent
+from de_platform.cli.parent_watch import end_with_parent, receive_environment, signal_on_death_of_parent
 from de_platform.http.health import HealthMonitor, HealthServer
 from de_platform.services.clock.system_clock import SystemClock
 
@@ -27,7 +27,9 @@ async def main(name: str, journal: Path) -> int:
     monitor = HealthMonitor(SystemClock(), is_started=lambda: True, is_stopping=stopping.is_set)
     server = HealthServer(monitor, metrics, host="127.0.0.1", port=0, flag="--port")
     await server.start()
-    note(journal, f"start {name} {os.getpid()} {os.environ.get('FOUNDED_BY', '-')}")
+    founded_by = receive_environment().get("FOUNDED_BY", "-")
+    end_with_parent(grace_seconds=5)
+    note(journal, f"start {name} {os.getpid()} {founded_by}")
     send_report(Report(health_port=server.port, environment={"FOUNDED_BY": name}))
     await stopping.wait()
     note(journal, f"stop {name}")
@@ -36,5 +38,5 @@ async def main(name: str, journal: Path) -> int:
 
 if os.environ.get("REFUSES") == sys.argv[1]:
     sys.exit(2)
-end_with_parent(grace_seconds=5)
+signal_on_death_of_parent()
 sys.exit(asyncio.run(main(sys.argv[1], Path(sys.argv[2]))))
