@@ -154,7 +154,6 @@ class _Opening:
     async def cache(self, container: Container) -> AsyncGenerator[CacheInterface]:
         chosen = needed(ServiceFlag.CACHE, self._choices.cache)
         kind = implementation(ServiceFlag.CACHE, chosen)
-        clock = await container.resolve(Clock)
         place = [] if chosen == "memory" else [await self._relational(container, "warehouse")]
         cache: CacheInterface = kind(*place, await container.resolve(Clock))
         try:
