@@ -1,78 +1,71 @@
-"""A cache in this process's memory."""
+"""A cache within one process."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
+from de_platform.pipeline.errors import Unavailable
 from de_platform.services.cache.interface import CacheInterface
-from de_platform.services.cache.limits import (
-    checked_channel,
-    checked_key,
-    checked_message,
-    checked_ttl,
-    checked_value,
-)
-from de_platform.services.cache.subscriptions import Subscribers, Subscription
+from de_platform.services.cache.limits import check_key, check_message, check_value
+from de_platform.services.cache.subscriptions import Subscriptions
 from de_platform.services.clock.interface import Clock
-
-SWEEP_EVERY = timedelta(minutes=1)
-
-
-class _Entry(NamedTuple):
-    value: str
-    expires_at: datetime | None
 
 
 class MemoryCache(CacheInterface):
-    """Shared by what shares the object. Works without `connect`; `disconnect` keeps the keys."""
+    """Keeps its keys over a disconnect, as a server would."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._entries: dict[str, _Entry] = {}
-        self._subscribers = Subscribers()
-        self._swept_at = clock.now()
+        self._entries: dict[str, tuple[str, datetime | None]] = {}
+        self._subscriptions = Subscriptions()
+        self._is_connected = False
 
     async def connect(self) -> None:
-        """Do nothing."""
+        self._is_connected = True
 
     async def disconnect(self) -> None:
-        self._subscribers.end_all()
+        self._is_connected = False
+        self._subscriptions.end()
 
     async def health_check(self) -> None:
-        """Return: memory answers."""
+        self._check_connected()
 
     async def get(self, key: str) -> str | None:
-        entry = self._entries.get(checked_key(key))
-        return entry.value if entry is not None and self._is_live(entry) else None
+        self._check_connected()
+        value, expires_at = self._entries.get(key, (None, None))
+        if expires_at is not None and expires_at <= self._clock.now():
+            del self._entries[key]
+            return None
+        return value
 
     async def set(self, key: str, value: str, *, ttl_seconds: float | None = None) -> None:
-        ttl = checked_ttl(ttl_seconds)
-        expires_at = None if ttl is None else self._clock.now() + timedelta(seconds=ttl)
-        self._entries[checked_key(key)] = _Entry(checked_value(value), expires_at)
-        self._sweep()
+        self._check_connected()
+        check_key(key)
+        check_value(value)
+        expires_at = None if ttl_seconds is None else self._clock.now() + timedelta(seconds=ttl_seconds)
+        self._entries[key] = (value, expires_at)
 
     async def delete(self, key: str) -> bool:
-        entry = self._entries.pop(checked_key(key), None)
-        return entry is not None and self._is_live(entry)
+        was_there = await self.get(key) is not None
+        self._entries.pop(key, None)
+        return was_there
 
     async def exists(self, key: str) -> bool:
         return await self.get(key) is not None
 
     async def flush(self) -> None:
+        self._check_connected()
         self._entries.clear()
 
     async def publish(self, channel: str, message: str) -> None:
-        self._subscribers.send(checked_channel(channel), checked_message(message))
+        self._check_connected()
+        check_message(channel, message)
+        self._subscriptions.deliver(channel, message)
 
-    def subscribe(self, channel: str) -> AsyncIterator[str]:
-        return Subscription(checked_channel(channel), self._subscribers.add)
+    async def subscribe(self, channel: str) -> AsyncGenerator[str]:
+        self._check_connected()
+        async for message in self._subscriptions.messages(channel):
+            yield message
 
-    def _is_live(self, entry: _Entry) -> bool:
-        return entry.expires_at is None or entry.expires_at > self._clock.now()
-
-    def _sweep(self) -> None:
-        """Forget expired entries now and then, so that keys written once do not pile up."""
-        if self._clock.now() - self._swept_at < SWEEP_EVERY:
-            return
-        self._swept_at = self._clock.now()
-        self._entries = {key: entry for key, entry in self._entries.items() if self._is_live(entry)}
+    def _check_connected(self) -> None:
+        if not self._is_connected:
+            raise Unavailable("cache", "is not connected")

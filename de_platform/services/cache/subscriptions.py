@@ -1,66 +1,44 @@
-"""The subscribers of one process, by channel."""
+"""Who listens to which channel in this process."""
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Callable
-from weakref import WeakSet
+from collections import defaultdict
+from collections.abc import AsyncGenerator
 
-BACKLOG_LIMIT = 10_000
-"""Messages that wait for a slow subscriber; beyond that it loses the oldest."""
-
-
-class Subscription(AsyncIterator[str]):
-    """The messages of a channel from the first `anext` on. An `anext` that is cancelled loses no message."""
-
-    def __init__(self, channel: str, on_start: "Callable[[Subscription], None]") -> None:
-        self.channel = channel
-        self._on_start = on_start
-        self._is_started = False
-        self._is_ended = False
-        self._backlog: deque[str] = deque(maxlen=BACKLOG_LIMIT)
-        self._news = asyncio.Event()
-
-    async def __anext__(self) -> str:
-        if not self._is_started:
-            self._on_start(self)
-            self._is_started = True
-        while not self._backlog:
-            if self._is_ended:
-                raise StopAsyncIteration
-            self._news.clear()
-            await self._news.wait()
-        return self._backlog.popleft()
-
-    def receive(self, message: str) -> None:
-        """Queue a message."""
-        self._backlog.append(message)
-        self._news.set()
-
-    def end(self) -> None:
-        """Let the iteration end after what is queued."""
-        self._is_ended = True
-        self._news.set()
+QUEUE_LIMIT = 10_000
+"""Messages that may wait for one subscriber; the oldest give way."""
 
 
-class Subscribers:
-    """Hands messages to subscriptions, and forgets those that nobody holds any more."""
+class Subscriptions:
+    """Fans messages out to the iterators that were begun."""
 
     def __init__(self) -> None:
-        self._by_channel: dict[str, WeakSet[Subscription]] = {}
+        self._queues: defaultdict[str, set[asyncio.Queue[str | None]]] = defaultdict(set)
 
-    def add(self, subscription: Subscription) -> None:
-        """Send it what its channel gets from now on."""
-        self._by_channel = {channel: held for channel, held in self._by_channel.items() if held}
-        self._by_channel.setdefault(subscription.channel, WeakSet()).add(subscription)
+    async def messages(self, channel: str) -> AsyncGenerator[str]:
+        """Iterate over what is delivered from the first step on, until `end`."""
+        queue: asyncio.Queue[str | None] = asyncio.Queue(QUEUE_LIMIT)
+        self._queues[channel].add(queue)
+        try:
+            while (message := await queue.get()) is not None:
+                yield message
+        finally:
+            self._queues[channel].discard(queue)
+            if not self._queues[channel]:
+                del self._queues[channel]
 
-    def send(self, channel: str, message: str) -> None:
-        """Hand a message to all present subscriptions of a channel."""
-        for subscription in self._by_channel.get(channel, ()):
-            subscription.receive(message)
+    def deliver(self, channel: str, message: str) -> None:
+        """Hand a message to everybody who listens now."""
+        for queue in self._queues.get(channel, ()):
+            _put(queue, message)
 
-    def end_all(self) -> None:
-        """End and forget all subscriptions."""
-        by_channel, self._by_channel = self._by_channel, {}
-        for held in by_channel.values():
-            for subscription in held:
-                subscription.end()
+    def end(self) -> None:
+        """Let every iterator stop after what was delivered."""
+        for queues in self._queues.values():
+            for queue in queues:
+                _put(queue, None)
+
+
+def _put(queue: asyncio.Queue[str | None], message: str | None) -> None:
+    if queue.full():
+        queue.get_nowait()
+    queue.put_nowait(message)
