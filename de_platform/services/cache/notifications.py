@@ -59,6 +59,6 @@ class Notifications:
                     async for notification in connection.notifies():
                         channel, _, message = notification.payload.partition("\n")
                         self._subscriptions.deliver(channel, message)
-            except psycopg.OperationalError:
+            except psycopg.Error:
                 await self._clock.sleep(delay_seconds)
                 delay_seconds = min(2 * delay_seconds, LAST_RETRY_SECONDS)
