@@ -117,6 +117,7 @@ async def keep_feeding(command: Sequence[str]) -> None:
         finally:
             if process.returncode is None:
                 process.terminate()
+                await process.wait()
         if code == 0:
             return
         sys.stderr.write(f"the demo's feed ended with {code}, it starts again in {delay:g} s\n")
