@@ -93,6 +93,7 @@ class _Platform:
 
     async def run(self) -> int:
         """Serve health and metrics, and keep the processes running, until a signal."""
+        self._log.info("starting", data_dir=str(self._data_dir))
         self._listen_to_signals()
         async with AsyncExitStack() as stack:
             for name in (HEALTH, METRICS):

@@ -21,10 +21,17 @@ def log() -> Iterator[MemoryLogger]:
     root.setLevel(level)
 
 
-def test_warning_of_a_library_is_an_entry(log: MemoryLogger) -> None:
+def test_error_of_a_library_is_an_error(log: MemoryLogger) -> None:
+    logging.getLogger("asyncio").error("task failed", exc_info=ValueError("x"))
+    (entry,) = log.entries
+    assert entry.level is Level.ERROR
+    assert isinstance(entry.fields["exc_info"], ValueError)
+
+
+def test_warning_of_a_library_is_for_debugging(log: MemoryLogger) -> None:
     logging.getLogger("psycopg.pool").warning("connection %s lost", 3)
     (entry,) = log.entries
-    assert entry.level is Level.WARN
+    assert entry.level is Level.DEBUG
     assert entry.fields == {"library": "psycopg.pool", "said": "connection 3 lost"}
 
 
