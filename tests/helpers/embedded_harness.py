@@ -14,10 +14,12 @@ from typing import Self
 
 import httpx
 
-from de_platform.cli.instance import process_lock, supervisor_lock
+from de_platform.cli.instance import process_lock, read_instance, supervisor_lock
 from de_platform.pipeline.events import EventType
 from de_platform.services.clock.system_clock import SystemClock
+from de_platform.services.database.factory import NamedDatabaseFactory
 from de_platform.services.message_queue.local_queue import LocalQueue
+from de_platform.services.secrets.env_secrets import EnvSecrets
 from tests.helpers.harness import SUSPICIOUS_COUNTERPARTY
 
 PROCESSES = ("store", "pipeline", "edge")
@@ -112,6 +114,25 @@ class EmbeddedPlatform:
                 [*command, "--data-dir", str(self.data_dir)], stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
 
+    def process_ids(self) -> list[int]:
+        """Return the supervisor and everything it started, PostgreSQL's processes included."""
+        parents = {pid: _parent(pid) for pid in _all_processes()}
+        found = [self._started().pid]
+        for pid in found:
+            found.extend(child for child, parent in parents.items() if parent == pid)
+        return found
+
+    async def count(self, table: str) -> int:
+        """Count the rows of an event table as a reader sees them, all tenants together."""
+        instance = read_instance(self.data_dir)
+        factory = NamedDatabaseFactory({}, EnvSecrets(instance.environment))
+        try:
+            row = await factory.analytical("events").fetch_one(f"SELECT count() AS n FROM {table} FINAL")
+        finally:
+            await factory.disconnect_all()
+        assert row is not None
+        return int(row["n"])
+
     def log_tail(self, lines: int = 40) -> str:
         """Return the end of what the processes wrote."""
         return "\n".join(self._log_path.read_text(errors="replace").splitlines()[-lines:])
@@ -119,6 +140,17 @@ class EmbeddedPlatform:
     def _started(self) -> "subprocess.Popen[bytes]":
         assert self._supervisor is not None, "start comes first"
         return self._supervisor
+
+
+def _all_processes() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
 
 
 async def _is_ready(client: httpx.AsyncClient, url: str) -> bool:

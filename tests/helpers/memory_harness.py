@@ -6,8 +6,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from de_platform.services.cache.memory_cache import MemoryCache
-
 from de_platform.cli.catalog import ModuleCatalog, settings_type
 from de_platform.config.arguments import settings_from
 from de_platform.config.container import Container
@@ -16,6 +14,7 @@ from de_platform.pipeline.events import EventType
 from de_platform.services.alert_store.interface import AlertStore
 from de_platform.services.alert_store.memory_alert_store import MemoryAlertStore
 from de_platform.services.cache.interface import CacheInterface
+from de_platform.services.cache.memory_cache import MemoryCache
 from de_platform.services.checkpoint_store.interface import CheckpointStore
 from de_platform.services.checkpoint_store.memory_checkpoint_store import MemoryCheckpointStore
 from de_platform.services.clock.interface import Clock
@@ -54,6 +53,7 @@ class MemoryPipeline:
     def __init__(self) -> None:
         self._clock = SystemClock()
         self.queue = MemoryQueue(self._clock)
+        self._cache = MemoryCache(self._clock)
         self.log = MemoryLogger()
         self.intake_url = ""
         self.api_url = ""
@@ -64,6 +64,7 @@ class MemoryPipeline:
 
     async def __aenter__(self) -> Self:
         await self.queue.connect()
+        await self._cache.connect()
         self._register()
         modules = {name: await self._construct(name, changes) for name, changes in SERVICES.items()}
         for module in modules.values():
@@ -77,6 +78,7 @@ class MemoryPipeline:
     ) -> None:
         self._lifecycle.request_shutdown()
         codes = await asyncio.gather(*self._tasks)
+        await self._cache.disconnect()
         await self.queue.disconnect()
         assert set(codes) <= {0}
 
@@ -94,7 +96,7 @@ class MemoryPipeline:
         container.register_instance(LifecycleManager, self._lifecycle)
         container.register_instance(CheckpointStore, MemoryCheckpointStore())
         container.register_instance(FileSystemInterface, MemoryFileSystem())
-        container.register_instance(CacheInterface, MemoryCache(self._clock))
+        container.register_instance(CacheInterface, self._cache)
         container.register_instance(EventStore, MemoryEventStore())
         container.register_instance(AlertStore, MemoryAlertStore())
         container.register_instance(RateStore, MemoryRateStore())

@@ -1,0 +1,1 @@
+"""Measurements against peers and ceilings: ratios within one run."""
