@@ -139,7 +139,7 @@ def event_anchor(event: Event) -> str:
 
 def identity_hash(event_type: str, event_id: str) -> int:
     """Return 64 bits that order events of the same instant, alike in every run."""
-    return _hash(event_id.encode("utf-8", "surrogatepass"), TYPE_CODE[event_type])
+    return hash_id(event_id.encode(), TYPE_CODE[event_type])
 
 
 def canonical_key(event: Event) -> tuple[datetime, int]:
@@ -147,7 +147,8 @@ def canonical_key(event: Event) -> tuple[datetime, int]:
     return event["transact_time"], identity_hash(event["event_type"], event["id"])
 
 
-_hash = xxhash.xxh3_64_intdigest
+hash_id = xxhash.xxh3_64_intdigest
+"""(id, code of the event type) to 64 bits."""
 
 _BUILT_IN: Mapping[str, str] = {
     "large_notional": "de_platform.pipeline.detectors.large_notional:LargeNotionalAlgo",

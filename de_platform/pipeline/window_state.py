@@ -34,7 +34,7 @@ class TenantWindow:
         self.highs: Instants = np.full(len(EVENT_TYPES), NEVER)
         """Per event type: the latest transact_time, as far as it was not ahead of its arrival."""
         self.ingested: Instants = np.full(len(EVENT_TYPES), NEVER)
-        """Per event type: the latest arrival."""
+        """Per event type: when the last of them arrived."""
 
     def head(self) -> TenantHead:
         """Return all but the rows."""
@@ -51,7 +51,8 @@ class TenantWindow:
         window = cls(tenant_id)
         for chunk in chunks:
             leans = [chunk.lean(chunk.first_serial + index) for index in range(len(chunk))]
-            window.rows.add(chunk, arrived_columns(leans, window.rows.actors.codes(leans)), identity_column(leans))
+            columns = arrived_columns(leans, window.rows.actors.codes(leans))
+            window.rows.add(chunk, columns, identity_column(leans, columns.event_types))
         window.rows.next_serial = head.next_serial
         window.highs = np.array(head.highs, dtype=np.int64)
         window.ingested = np.array(head.ingested, dtype=np.int64)

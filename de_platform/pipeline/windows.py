@@ -140,8 +140,7 @@ class WindowEngine:
 
         An event is compared with what arrived before it, so that the verdict does not depend on the batch.
         """
-        ingested = to_microseconds([lean.ingested_at for lean in leans])
-        present = np.minimum(columns.instants, ingested)
+        present = _not_ahead_of_arrival(columns.instants, leans)
         on_time = np.ones(len(columns), dtype=np.bool_)
         for code in range(len(EVENT_TYPES)):
             rows = np.flatnonzero(columns.event_types == code)
@@ -151,7 +150,8 @@ class WindowEngine:
             known = highs[:-1] != NEVER
             on_time[rows[known]] = columns.instants[rows[known]] >= highs[:-1][known] - self._lateness_us
             window.highs[code] = highs[-1]
-            window.ingested[code] = np.maximum(window.ingested[code], ingested[rows].max())
+            last_arrival = to_microseconds([leans[rows[-1]].ingested_at])[0]
+            window.ingested[code] = np.maximum(window.ingested[code], last_arrival)
         return on_time
 
     def _merge(
@@ -162,7 +162,7 @@ class WindowEngine:
         raws: Sequence[bytes],
         on_time: Mask,
     ) -> tuple[Arrived | None, int]:
-        identities = identity_column(leans)
+        identities = identity_column(leans, columns.event_types)
         new = on_time & ~window.rows.holds(columns.instants, identities) & _first_of_its_kind(columns, identities)
         positions = np.flatnonzero(new)
         redelivered = int(np.count_nonzero(on_time)) - len(positions)
@@ -215,6 +215,15 @@ class _EventCache:
         if event is None:
             event = self._decoded[row] = decode_event(self._raws[row], self._tenant_id)
         return event
+
+
+def _not_ahead_of_arrival(instants: Instants, leans: Sequence[LeanEvent]) -> Instants:
+    ahead = [row for row, lean in enumerate(leans) if lean.transact_time > lean.ingested_at]
+    if not ahead:
+        return instants
+    present = instants.copy()
+    present[ahead] = to_microseconds([leans[row].ingested_at for row in ahead])
+    return present
 
 
 def _lacking(algorithm: FraudAlgorithm, columns: EventColumns, leans: Sequence[LeanEvent]) -> int:

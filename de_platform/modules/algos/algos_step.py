@@ -103,14 +103,20 @@ class AlgosStep(Step[PartitionWindows]):
 
 
 def _decoded(batch: Batch) -> Sequence[LeanEvent]:
-    leans: list[LeanEvent] = []
     try:
-        leans.extend(decode_lean(record.value) for record in batch.records)
+        return [decode_lean(record.value) for record in batch.records]
+    except _MALFORMED:
+        raise next(filter(None, (_poison(batch, record) for record in batch.records))) from None
+
+
+def _poison(batch: Batch, record: Record) -> PoisonRecord | None:
+    """Say what is wrong with a record, if anything is."""
+    try:
+        decode_lean(record.value)
     except _MALFORMED as error:
-        offset = batch.records[len(leans)].offset
         reason = f"not an enriched event: {error}"
-        raise PoisonRecord(topic=batch.topic, partition=batch.partition, offset=offset, reason=reason) from error
-    return leans
+        return PoisonRecord(topic=batch.topic, partition=batch.partition, offset=record.offset, reason=reason)
+    return None
 
 
 def _by_tenant(records: Sequence[Record]) -> Mapping[str, Sequence[int]]:
