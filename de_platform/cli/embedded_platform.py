@@ -11,9 +11,10 @@ from pathlib import Path
 from de_platform.cli.child import ChildSpec
 from de_platform.cli.choices import EMBEDDED
 from de_platform.cli.data_dir import PROCESSES, chosen_data_dir, end_leftovers, prepare_data_dir
+from de_platform.cli.exit_codes import ExitCode
 from de_platform.cli.global_flags import Surroundings
 from de_platform.cli.instance import RunningInstance, remove_instance, supervisor_lock, write_instance
-from de_platform.cli.layout import HEALTH, METRICS, check_ports, ports_of
+from de_platform.cli.layout import HEALTH, METRICS, check_ports, ports_of, url_of
 from de_platform.cli.supervisor import Supervisor
 from de_platform.cli.wiring import make_logger
 from de_platform.config.settings import Settings
@@ -55,7 +56,7 @@ def platform_environment(settings: Settings, data_dir: Path, ports: Mapping[str,
     return {
         "DE_PLATFORM_DATA_DIR": str(data_dir),
         "DE_PLATFORM_PORT_OFFSET": settings["DE_PLATFORM_PORT_OFFSET"],
-        "DE_PLATFORM_HEALTH_URL": f"http://127.0.0.1:{ports[HEALTH]}",
+        "DE_PLATFORM_HEALTH_URL": url_of(ports[HEALTH], settings["DE_PLATFORM_BIND_HOST"]),
         "MQ_LOCAL_PATH": str(data_dir / "log" / "queue.db"),
         "FS_LOCAL_ROOT": str(data_dir / "files"),
     }
@@ -72,6 +73,7 @@ class _Platform:
         self._lifecycle = LifecycleManager(self._log)
         self._environment = platform_environment(around.settings, data_dir, ports)
         self._instance: RunningInstance | None = None
+        self._is_cut_short = False
         specs = [
             ChildSpec(name=name, command=(sys.executable, "-m", "de_platform", "worker", name)) for name in PROCESSES
         ]
@@ -108,7 +110,8 @@ class _Platform:
                 stack.push_async_callback(server.stop)
             for coroutine in (self._monitor.watch(), self._greet()):
                 stack.callback(asyncio.create_task(coroutine).cancel)
-            return await self._supervisor.run()
+            code = await self._supervisor.run()
+        return ExitCode.INTERRUPTED if self._is_cut_short else code
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -119,6 +122,7 @@ class _Platform:
     def _on_signal(self, number: int) -> None:
         if self._lifecycle.is_shutting_down and number == signal.SIGINT:
             self._log.warn("ending all processes at once")
+            self._is_cut_short = True
             for child in self._supervisor.children:
                 child.kill()
             return
@@ -127,7 +131,7 @@ class _Platform:
 
     def _publish(self, found: Mapping[str, str]) -> None:
         """Let other commands find the platform."""
-        urls = {name: f"http://{self._host}:{port}" for name, port in self._ports.items()}
+        urls = {name: url_of(port, self._host) for name, port in self._ports.items()}
         environment = {**self._environment, **found}
         self._instance = RunningInstance(choices=EMBEDDED, environment=environment, urls=urls)
         write_instance(self._data_dir, self._instance)

@@ -65,6 +65,12 @@ def ports_of(settings: Settings, catalog: ModuleCatalog | None = None) -> dict[s
     return {**served, HEALTH: _HEALTH_PORT + offset, METRICS: _METRICS_PORT + offset}
 
 
+def url_of(port: int, bind_host: str) -> str:
+    """Return the address at which this machine reaches a port that is bound to `bind_host`."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(bind_host, bind_host)  # noqa: S104 - recognised, not bound
+    return f"http://{host}:{port}"
+
+
 def check_ports(ports: Mapping[str, int], host: str) -> None:
     """Raise InvalidInput with every port that is in use or out of range."""
     faults: list[FieldError] = []

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from de_platform.cli.catalog import ModuleCatalog
-from de_platform.cli.layout import check_ports, modules_of, ports_of
+from de_platform.cli.layout import check_ports, modules_of, ports_of, url_of
 from de_platform.config.settings import Origin, Settings, Source
 from de_platform.pipeline.errors import InvalidInput
 
@@ -55,6 +55,18 @@ def test_port_in_use_is_named_with_its_service_and_flag() -> None:
     (fault,) = caught.value.errors
     assert fault.field == "--port-offset"
     assert f"port {port} of data_api" in fault.message
+
+
+@pytest.mark.parametrize(
+    ("bind_host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80"),
+        ("0.0.0.0", "http://127.0.0.1:80"),  # noqa: S104 - not bound
+        ("10.0.0.5", "http://10.0.0.5:80"),
+    ],
+)
+def test_address_of_a_port_can_be_reached_from_here(bind_host: str, url: str) -> None:
+    assert url_of(80, bind_host) == url
 
 
 def test_port_out_of_range_is_refused() -> None:

@@ -122,6 +122,25 @@ async def test_killed_child_is_started_again_within_half_a_second(journal: Journ
     assert await running.stop() == ExitCode.OK
 
 
+async def test_death_of_the_foundation_leaves_the_others_alone(journal: Journal) -> None:
+    running = Running(journal)
+    await wait_for(lambda: running.supervisor.are_all_running)
+    os.kill(journal.starts("store")[0], signal.SIGKILL)
+    await wait_for(lambda: len(journal.starts("store")) == 2 and running.supervisor.are_all_running)
+    assert (len(journal.starts("pipeline")), len(journal.starts("edge"))) == (1, 1)
+    assert await running.stop() == ExitCode.OK
+
+
+async def test_foundation_that_comes_back_elsewhere_restarts_the_others(journal: Journal) -> None:
+    running = Running(journal, MOVES="yes")
+    await wait_for(lambda: running.supervisor.are_all_running)
+    os.kill(journal.starts("store")[0], signal.SIGKILL)
+    await wait_for(lambda: len(journal.starts("edge")) == 2 and len(journal.starts("pipeline")) == 2)
+    last = {line[1]: line[3] for line in journal.lines() if line[0] == "start"}
+    assert last["edge"] == last["pipeline"] == f"store{journal.starts('store')[1]}"
+    assert await running.stop() == ExitCode.OK
+
+
 async def test_failing_end_of_one_child_is_the_exit_code(journal: Journal) -> None:
     running = Running(journal, EXIT_CODE_pipeline="4")
     await wait_for(lambda: running.supervisor.are_all_running)
