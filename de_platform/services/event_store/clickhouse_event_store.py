@@ -4,7 +4,7 @@ Every read goes through FINAL, so it sees one row an identity whatever has been 
 Partitions derive from key columns, so rows of one identity share a partition and FINAL need not merge across them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import groupby
@@ -98,15 +98,12 @@ class ClickHouseEventStore(EventStore):
 
     async def find(self, table: StoredTable, scope: TenantScope, query: Query) -> Page:
         plan = plan_query(SHAPES[table], scope, query)
-        rows: list[Row] = []
-        for attempt in await self._attempts(plan):
-            conditions = Conditions(_DIALECT, attempt)
-            rows = await self._db.fetch_all(_page_statement(attempt, conditions), conditions.params)
+        wide = by_day(plan)
+        for narrow in await self._narrowed(wide):
+            rows = await self._rows(narrow, _narrow_statement)
             if len(rows) > plan.limit:
-                break
-        items = [_adapt(plan.shape, row) for row in rows[: plan.limit]]
-        more = len(rows) > plan.limit
-        return Page(items, encode_cursor(plan.shape, plan.sort, items[-1]) if more else None)
+                return _page(plan, rows)
+        return _page(plan, await self._rows(wide, _wide_statement))
 
     async def get(self, table: StoredTable, scope: TenantScope, message_id: str) -> dict[str, Any] | None:
         shape = SHAPES[table]
@@ -133,24 +130,26 @@ class ClickHouseEventStore(EventStore):
     async def health_check(self) -> None:
         await self._db.health_check()
 
-    async def _attempts(self, plan: QueryPlan) -> Sequence[QueryPlan]:
-        """Return plans to try in turn until a page is full; the last one gives what is asked for in any case.
+    async def _narrowed(self, plan: QueryPlan) -> Sequence[QueryPlan]:
+        """Return plans that fill a page if few days at the beginning of the order do.
 
         An order by time is an order by day first, and the day is in the primary key: looking into a few days
-        at the beginning of the order costs what they hold, not what the tenant has.
+        costs what they hold, not what the tenant has.
         """
-        plan = by_day(plan)
         if plan.sort.field != "transact_time":
-            return (plan,)
+            return ()
         days = Conditions(_DIALECT, days_only(plan))
+        some_day = f"SELECT transact_date FROM {plan.shape.name} WHERE {days.where} ORDER BY transact_date"
         row = await self._db.fetch_one(
-            "SELECT min(transact_date) AS first, max(transact_date) AS last, count() AS candidates"
-            f" FROM {plan.shape.name} WHERE {days.where}",
-            days.params,
+            f"SELECT ({some_day} ASC LIMIT 1) AS first_on, ({some_day} DESC LIMIT 1) AS last_on", days.params
         )
-        if row is None or not row["candidates"]:
-            return (plan,)
-        return spans_of_days(plan, row["first"], row["last"])
+        if row is None or row["first_on"] is None:
+            return ()
+        return spans_of_days(plan, row["first_on"], row["last_on"])
+
+    async def _rows(self, plan: QueryPlan, statement: Callable[[QueryPlan, Conditions], str]) -> list[Row]:
+        conditions = Conditions(_DIALECT, plan)
+        return await self._db.fetch_all(f"{statement(plan, conditions)} {_SETTINGS}", conditions.params)
 
 
 def _check_text(table: StoredTable, row: bytes) -> None:
@@ -163,16 +162,29 @@ def _check_text(table: StoredTable, row: bytes) -> None:
         raise RowsRefused(table.value, str(error)) from error
 
 
-def _page_statement(plan: QueryPlan, conditions: Conditions) -> str:
-    """Find the page by as few columns as it takes, then read those rows by their key; one row more than the limit."""
+def _narrow_statement(plan: QueryPlan, conditions: Conditions) -> str:
+    """Read one row more than the limit."""
+    return (
+        f"SELECT {', '.join(plan.shape.fields)} FROM {plan.shape.name} FINAL WHERE {conditions.where}"
+        f" ORDER BY {conditions.order_by} LIMIT {plan.limit + 1}"
+    )
+
+
+def _wide_statement(plan: QueryPlan, conditions: Conditions) -> str:
+    """Read one row more than the limit: find them by as few columns as it takes, then read them by their key."""
     shape = plan.shape
     identity = ", ".join(shape.identity)
+    order = f"ORDER BY {conditions.order_by} LIMIT {plan.limit + 1}"
     return (
         f"SELECT {', '.join(shape.fields)} FROM {shape.name} FINAL WHERE ({identity}) IN"
-        f" (SELECT {identity} FROM {shape.name} FINAL WHERE {conditions.where}"
-        f" ORDER BY {conditions.order_by} LIMIT {plan.limit + 1})"
-        f" ORDER BY {conditions.order_by} LIMIT {plan.limit + 1} {_SETTINGS}"
+        f" (SELECT {identity} FROM {shape.name} FINAL WHERE {conditions.where} {order}) {order}"
     )
+
+
+def _page(plan: QueryPlan, rows: Sequence[Row]) -> Page:
+    items = [_adapt(plan.shape, row) for row in rows[: plan.limit]]
+    more = len(rows) > plan.limit
+    return Page(items, encode_cursor(plan.shape, plan.sort, items[-1]) if more else None)
 
 
 def _lookups(wanted: Sequence[EventIdentity]) -> Iterator[list[tuple[str, date, list[str]]]]:

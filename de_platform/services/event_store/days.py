@@ -9,7 +9,7 @@ from de_platform.pipeline.query import Filter, Operator
 from de_platform.services.querying.plan import QueryPlan
 
 _SPANS_DAYS = (1, 8, 64)
-"""A page in order of time is first looked for in the newest (or oldest) day, then in wider spans, then everywhere."""
+"""A page in order of time is first looked for in the newest (or oldest) day, then in wider spans."""
 
 _DAY_OPERATOR = {
     Operator.EQ: Operator.EQ,
@@ -33,23 +33,23 @@ def days_only(plan: QueryPlan) -> QueryPlan:
     return msgspec.structs.replace(plan, filters=kept, after=None)
 
 
-def spans_of_days(plan: QueryPlan, first: date, last: date) -> Sequence[QueryPlan]:
-    """Return plans over ever more days from the beginning of an order by time; the last one is over all of them.
+def spans_of_days(plan: QueryPlan, first_on: date, last_on: date) -> Sequence[QueryPlan]:
+    """Return plans over ever more days from the beginning of an order by time, short of all of them.
 
-    `first` and `last` bound the days on which the plan can find anything.
+    The days bound where the plan can find anything.
     """
     plans: list[QueryPlan] = []
     for days in _SPANS_DAYS:
-        if days > (last - first).days:
+        if days > (last_on - first_on).days:
             break
         reach = timedelta(days=days - 1)
         span = (
-            Filter("transact_date", Operator.GTE, (last - reach,))
+            Filter("transact_date", Operator.GTE, (last_on - reach,))
             if plan.sort.descending
-            else Filter("transact_date", Operator.LTE, (first + reach,))
+            else Filter("transact_date", Operator.LTE, (first_on + reach,))
         )
         plans.append(msgspec.structs.replace(plan, filters=(*plan.filters, span)))
-    return (*plans, plan)
+    return plans
 
 
 def _implied(plan: QueryPlan) -> Iterator[Filter]:
