@@ -30,11 +30,8 @@ async def main(name: str, journal: Path) -> int:
     founded_by = receive_environment().get("FOUNDED_BY", "-")
     end_with_parent(grace_seconds=5)
     note(journal, f"start {name} {os.getpid()} {founded_by}")
-    send_report(
-        Report(
-            health_port=server.port, environment={"FOUNDED_BY": f"{name}{os.getpid() if 'MOVES' in os.environ else ''}"}
-        )
-    )
+    mark = str(os.getpid()) if "MOVES" in os.environ else ""
+    send_report(Report(health_port=server.port, environment={"FOUNDED_BY": f"{name}{mark}"}))
     await stopping.wait()
     note(journal, f"stop {name}")
     return int(os.environ.get(f"EXIT_CODE_{name}", "0"))
