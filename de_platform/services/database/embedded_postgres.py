@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -28,6 +29,9 @@ _SOCKET_PATH_LIMIT = 100
 _SOCKET_NAME = "/.s.PGSQL.5432"
 _POLL_SECONDS = 0.02
 _LOG_LIMIT_BYTES = 5_000_000
+
+_ORPHANS = "pre-existing shared memory block"
+"""What a server says that finds children of a killed one still alive; they end within moments."""
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -69,6 +73,7 @@ class EmbeddedPostgres:
         self._durable = durable
         self._account = account_for_servers()
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_begins_at = 0
         self.directory = self._place()
         """Where the data is: `wanted_directory`, or what stands in for it."""
 
@@ -84,6 +89,8 @@ class EmbeddedPostgres:
         of a crash removed, 4. server. A crash in between leaves what the next start replaces or uses.
         """
         self._make_directory(self.directory)
+        if self._process is not None and self._process.poll() is not None:
+            self._process = None
         with self._exclusively():
             self._initialize()
             socket_directory = self._socket_directory()
@@ -100,6 +107,12 @@ class EmbeddedPostgres:
         process, self._process = self._process, None
         if process is None:
             return
+        try:
+            self._end(process)
+        finally:
+            shutil.rmtree(self._outside_socket_directory(), ignore_errors=True)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
         for how in (signal.SIGINT, signal.SIGQUIT):
             if process.poll() is None:
                 process.send_signal(how)
@@ -136,6 +149,8 @@ class EmbeddedPostgres:
     def _initialize(self) -> None:
         if self._cluster.exists():
             return
+        for left in self.directory.glob("new-*"):
+            shutil.rmtree(left)
         unfinished = Path(tempfile.mkdtemp(prefix="new-", dir=self.directory))
         self._make_directory(unfinished)
         command = [
@@ -169,13 +184,16 @@ class EmbeddedPostgres:
         if len(os.fsencode(inside)) + len(_SOCKET_NAME) <= _SOCKET_PATH_LIMIT:
             self._make_directory(inside)
             return inside
-        digest = hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:16]
-        outside = Path(tempfile.gettempdir()) / f"de-platform-{digest}-socket"
+        outside = self._outside_socket_directory()
         owner = os.geteuid() if self._account is None else self._account.uid
         if outside.exists() and (outside.is_symlink() or outside.stat().st_uid != owner):
             raise Unavailable("postgres", f"{outside} belongs to somebody else")
         self._make_directory(outside)
         return outside
+
+    def _outside_socket_directory(self) -> Path:
+        digest = hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"de-platform-{digest}-socket"
 
     def _is_ready(self) -> bool:
         running = PostmasterFile.read(self._cluster)
@@ -183,10 +201,12 @@ class EmbeddedPostgres:
 
     def _ensure_process(self, socket_directory: Path) -> None:
         """Start a server unless one runs, is starting or is shutting down; what a killed one left is removed first."""
-        if self._process is not None:
-            if self._process.poll() is not None:
-                raise Unavailable("postgres", f"the embedded server did not start: {self._last_words()}")
+        if self._process is not None and self._process.poll() is None:
             return
+        if self._process is not None:
+            self._process = None
+            if _ORPHANS not in self._last_words():
+                raise Unavailable("postgres", f"the embedded server did not start: {self._last_words()}")
         running = PostmasterFile.read(self._cluster)
         if running is not None and running.is_alive():
             return
@@ -208,6 +228,7 @@ class EmbeddedPostgres:
         if log.exists() and log.stat().st_size > _LOG_LIMIT_BYTES:
             log.replace(log.with_suffix(".1.log"))
         with log.open("ab") as output:
+            self._log_begins_at = output.tell()
             return subprocess.Popen(  # noqa: S603 - fixed program, no shell
                 [
                     *(sys.executable, "-I", "-S", postgres_launcher.__file__),
@@ -225,6 +246,7 @@ class EmbeddedPostgres:
         return self.directory / "server.log"
 
     def _last_words(self) -> str:
+        """Return what the server wrote since this object spawned it last."""
         if not self._log_file().exists():
             return "it wrote no log"
-        return self._log_file().read_text(errors="replace")[-2000:].strip()
+        return self._log_file().read_bytes()[self._log_begins_at :].decode(errors="replace")[-2000:].strip()
