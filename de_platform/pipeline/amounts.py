@@ -1,6 +1,9 @@
 """Exact money: products and conversions in decimal, written in plain notation."""
 
+from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+
+from msgspec import Raw
 
 USD_FRACTION_DIGITS = 8
 MAX_USD_INTEGER_DIGITS = 30
@@ -17,6 +20,12 @@ def plain(number: Decimal) -> str:
     """Write a number without an exponent."""
     text = str(number)
     return text if "E" not in text else f"{number:f}"
+
+
+def texts_of(numbers: Sequence[Raw]) -> list[str]:
+    """Return the text of JSON values, at once unless a space in one of them forbids it."""
+    texts = b" ".join(numbers).decode().split(" ")
+    return texts if len(texts) == len(numbers) else [bytes(number).decode() for number in numbers]
 
 
 def to_usd(amount: Decimal, rate: Decimal) -> Decimal | None:

@@ -78,14 +78,12 @@ class RateTable:
             self._editions = sorted(format_instant(instant) for instant in self._loaded_at)
             self._cache.clear()
 
-    def to_usd(self, currency: str, dated_on: str, known_at: str) -> UsdRate | FieldError:
-        """Return the rate for a trade of the UTC day `dated_on` by what was known at an instant, or what is lacking.
+    def edition(self, known_at: str) -> int:
+        """Return the number of the table's edition at an instant written by `format_instant`."""
+        return bisect_right(self._editions, known_at)
 
-        `known_at` is written by `format_instant`.
-        """
-        edition = len(self._editions)
-        if edition and known_at < self._editions[-1]:
-            edition = bisect_right(self._editions, known_at)
+    def to_usd(self, currency: str, dated_on: str, edition: int) -> UsdRate | FieldError:
+        """Return the rate for a trade of the UTC day `dated_on` by what an edition knew, or what it lacks."""
         key = (currency, dated_on, edition)
         found = self._cache.get(key)
         if found is None:

@@ -22,6 +22,7 @@ import xxhash
 from de_platform.pipeline.generation import Generation
 from de_platform.pipeline.key_table import Numbers, Uint64s
 
+_VARIANT_SHIFT = 32
 _HOUR_CHARS = len("2026-01-31T09")
 _DAY_CHARS = len("2026-01-31")
 _LINGER = timedelta(hours=1)
@@ -42,7 +43,7 @@ class Arrivals(msgspec.Struct, frozen=True, kw_only=True):
     """Messages of a batch in log order, as columns of equal length."""
 
     keys: Uint64s
-    """Shape (n, 2): the digests of identities, from `digest`."""
+    """Shape (n, 2): the digests of identities, from `keys`."""
     days: Sequence[str]
     """UTC day of transact_time, `YYYY-MM-DD`."""
     message_ids: Sequence[str]
@@ -85,9 +86,10 @@ class Deduplicator:
         if not from_the_start:
             self.complete_from = (date.fromisoformat(latest_at[:_DAY_CHARS]) + timedelta(days=2)).isoformat()
 
-    def digest(self, identity: str) -> bytes:
-        """Return the key of an identity; equal only for equal text."""
-        return xxhash.xxh3_128_digest(identity.encode(), self.salt)
+    def keys(self, texts: Sequence[str], variants: Sequence[int]) -> Uint64s:
+        """Return the keys of identities; equal only where text and variant (a small number) are equal."""
+        salts = [self.salt ^ variant << _VARIANT_SHIFT for variant in variants]
+        return _to_keys(list(map(xxhash.xxh3_128_digest, map(str.encode, texts), salts)))
 
     def undecided(self, arrivals: Arrivals) -> list[int]:
         """Return the messages that only the event store can decide. Changes nothing."""
@@ -187,7 +189,7 @@ class Deduplicator:
             xxhash.xxh3_128_digest(arrivals.keys[row].tobytes() + arrivals.message_ids[row].encode(), self.salt)
             for row in rows
         ]
-        return to_keys(digests)
+        return _to_keys(digests)
 
     def _generation(self, name: str) -> Generation:
         return self.generations.setdefault(name, Generation(name))
@@ -206,7 +208,7 @@ class Deduplicator:
         return max(yesterday.isoformat(), self.complete_from)
 
 
-def to_keys(digests: Sequence[bytes]) -> Uint64s:
+def _to_keys(digests: Sequence[bytes]) -> Uint64s:
     """Return digests of 16 bytes as rows of two words."""
     if not digests:
         return np.empty((0, 2), np.uint64)

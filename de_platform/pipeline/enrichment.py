@@ -1,60 +1,41 @@
-"""What the normaliser adds to an event, as JSON members to splice into the client's own bytes."""
+"""Splice what the normaliser adds into the client's own bytes, a batch of one type at a time."""
 
-from decimal import Decimal
+from collections.abc import Sequence
+from itertools import repeat
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET
 
-from de_platform.pipeline.amounts import EXACT, MAX_USD_INTEGER_DIGITS, plain, to_usd
-from de_platform.pipeline.currency import RateTable
-from de_platform.pipeline.errors import FieldError
-from de_platform.pipeline.shapes import StampedEvent, StampedOrder, StampedTransaction
+from de_platform.pipeline.events import EventType
+from de_platform.pipeline.shapes import StampedEvent, column
 
 
-def value_members(event: StampedEvent, dated_on: str, rates: RateTable) -> str | FieldError:
-    """Return the members that say what an event is worth, each after a comma, or why it cannot be said.
+def identity_members(event_type: EventType, events: Sequence[StampedEvent], primary_keys: Sequence[str]) -> list[str]:
+    """Return the JSON members that name each event: its primary key, and for an order without one its order id.
 
-    `dated_on` is the UTC day of its transact_time. The rate is the one that was known when the event was
-    taken in, or replayed. A market order without a price is worth nothing yet: no members.
+    The order id of an order that does not say one is its own id.
     """
-    if isinstance(event, StampedTransaction):
-        name, members, amount = "amount_usd", "", _decimal(event.amount)
-    elif event.price is UNSET or (price := str(event.price, "ascii")) == "null":
-        return ""
-    else:
-        amount = EXACT.multiply(_decimal(event.quantity), Decimal(price))
-        name, members = "notional_usd", f',"notional":{plain(amount)}'
-    known_at = event.ingested_at if event.replayed_at is UNSET else event.replayed_at
-    rate = rates.to_usd(event.currency, dated_on, known_at)
-    if isinstance(rate, FieldError):
-        return rate
-    usd = to_usd(amount, rate.rate)
-    if usd is None:
-        return FieldError(name, f"has more than {MAX_USD_INTEGER_DIGITS} digits before the decimal point")
-    return f'{members},"{name}":{plain(usd)},"usd_rate":{rate.text},"usd_rate_on":"{rate.rate_on}"'
+    keys = _quoted(primary_keys)
+    if event_type is not EventType.ORDER:
+        return [f',"primary_key":{key}' for key in keys]
+    order_ids = column(events, "order_id")
+    ids = _quoted(column(events, "id"))
+    return [
+        f',"primary_key":{key},"order_id":{id_}' if order_id is UNSET else f',"primary_key":{key}'
+        for key, id_, order_id in zip(keys, ids, order_ids, strict=True)
+    ]
 
 
-def identity_members(event: StampedEvent, primary_key: str, *, as_they_are: bool) -> str:
-    """Return the members that name an event: its primary key, and for an order that lacks one its order id.
-
-    `as_they_are` says that the event's text has no escapes, so that its strings need none here.
-    """
-    key = primary_key if as_they_are else _escaped(primary_key)
-    if not isinstance(event, StampedOrder) or event.order_id is not UNSET:
-        return f',"primary_key":"{key}"'
-    order_id = event.id if as_they_are else _escaped(event.id)
-    return f',"primary_key":"{key}","order_id":"{order_id}"'
+def splice(raws: Sequence[bytes], tails: Sequence[str]) -> list[bytes]:
+    """Append to each JSON object, which has members, more of them, each after a comma; `tails` end with a brace."""
+    if all(map(bytes.endswith, raws, repeat(b"}"))):
+        return [raw[:-1] + tail.encode() for raw, tail in zip(raws, tails, strict=True)]
+    return [raw[: raw.rindex(b"}")] + tail.encode() for raw, tail in zip(raws, tails, strict=True)]
 
 
-def splice(raw: bytes, members: str) -> bytes:
-    """Append members, each after a comma, to a JSON object that has some."""
-    end = -1 if raw.endswith(b"}") else raw.rindex(b"}")
-    return b"%b%b}" % (raw[:end], members.encode())
-
-
-def _decimal(number: Raw) -> Decimal:
-    return Decimal(str(number, "ascii"))
-
-
-def _escaped(text: str) -> str:
-    return msgspec.json.encode(text)[1:-1].decode()
+def _quoted(texts: Sequence[str]) -> list[str]:
+    """Return texts without control characters as JSON strings."""
+    together = "".join(texts)
+    if '"' in together or "\\" in together:
+        return [msgspec.json.encode(text).decode() for text in texts]
+    return [f'"{text}"' for text in texts]

@@ -1,8 +1,10 @@
 """Instants as text: RFC 3339, exact to the microsecond."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from operator import le
 
 MAX_AHEAD = timedelta(minutes=5)
 """How far in the future of its arrival an event may be dated."""
@@ -10,6 +12,7 @@ MAX_AHEAD = timedelta(minutes=5)
 _RFC_3339 = re.compile(
     r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
 )
+_UTC_FRACTIONS = re.compile(r"(?:(?:\.\d{1,6})?Z\n)*(?:\.\d{1,6})?Z", re.ASCII)
 _FIRST_YEAR = 1970
 _DAY_CHARS = len("2026-01-31")
 _SECOND_CHARS = len("2026-01-31T09:30:00")
@@ -63,6 +66,17 @@ def is_timely(text: str, arrived_at: str) -> bool:
         return parse_instant(text) <= parse_instant(arrived_at) + MAX_AHEAD
     except ValueError:
         return False
+
+
+def are_timely(texts: Sequence[str], arrivals: Sequence[str]) -> bool:
+    """Say whether all texts are surely timely for their arrivals; False says nothing. One pass in C for each rule."""
+    seconds = [text[:_SECOND_CHARS] for text in texts]
+    fractions = "\n".join([text[_SECOND_CHARS:] for text in texts])
+    return (
+        all(map(le, seconds, arrivals))
+        and (not texts or _UTC_FRACTIONS.fullmatch(fractions) is not None)
+        and all(map(_is_second, set(seconds)))
+    )
 
 
 def utc_day(text: str) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 from msgspec import Raw
 
-from de_platform.pipeline.decoding import ClientDecoder, is_plain
+from de_platform.pipeline.decoding import ClientDecoder
 from de_platform.pipeline.error_records import ErrorRecord, Stage
 from de_platform.pipeline.errors import FieldError, InvalidInput
 from de_platform.pipeline.events import EventType, Header, IngestionMethod
@@ -92,18 +92,15 @@ def take_in(
     """
     decoder = ClientDecoder(submission.event_type, tenant_id=submission.tenant_id, arrived_at=submission.received_at)
     stamps = _Stamps(submission)
-    all_plain = is_plain(b"".join(raw_events))
     messages: list[Message] = []
     rejections: list[Rejection] = []
     rejected_tenants: list[str] = []
-    for index, raw in enumerate(raw_events):
-        position = positions[index]
+    for index, event in enumerate(decoder.decode(raw_events)):
+        raw, position = raw_events[index], positions[index]
         origin = origins[index] if origins else ""
-        try:
-            event = decoder.decode(raw, plain=all_plain or is_plain(raw))
-        except InvalidInput as fault:
-            rejections.append(Rejection(position, fault.errors))
-            refusal = reject(submission, raw, position=position, errors=fault.errors, origin=origin)
+        if isinstance(event, tuple):
+            rejections.append(Rejection(position, event))
+            refusal = reject(submission, raw, position=position, errors=event, origin=origin)
             rejected_tenants.append(refusal.key)
             messages.append(refusal)
         else:

@@ -1,27 +1,26 @@
-"""The normaliser as pure functions over a batch: read, value, decide, route.
+"""The normaliser's work on a batch before anything is decided: check its records, and value its events.
 
-What needs the outside world (rates, stored identities) is fetched between these steps by their caller. Nothing here
+What needs the outside world (rates, stored identities) is fetched between the steps by their caller. Nothing here
 waits or knows the time.
 """
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
 
-from de_platform.pipeline.currency import USD, RateTable
-from de_platform.pipeline.decoding import StampedDecoder, is_plain
-from de_platform.pipeline.dedup import Arrivals, Deduplicator, Verdict, Verdicts, to_keys
-from de_platform.pipeline.enrichment import identity_members, splice, value_members
-from de_platform.pipeline.errors import FieldError, InvalidInput
-from de_platform.pipeline.events import EventType, Header, Origin
+from de_platform.pipeline.currency import RateTable
+from de_platform.pipeline.decoding import Faults, StampedDecoder
+from de_platform.pipeline.dedup import Arrivals, Deduplicator
+from de_platform.pipeline.errors import FieldError
+from de_platform.pipeline.events import EventType, Header
 from de_platform.pipeline.instants import utc_day
-from de_platform.pipeline.messages import Batch, Message, Record
-from de_platform.pipeline.refusals import claims_of, refuse
-from de_platform.pipeline.shapes import StampedEvent
-from de_platform.pipeline.topics import ALGOS_TOPIC, DUPLICATES, NORMALIZATION_TOPIC, PERSISTENCE_TOPIC
+from de_platform.pipeline.messages import Batch, Record
+from de_platform.pipeline.refusals import claims_of
+from de_platform.pipeline.shapes import StampedEvent, column
+from de_platform.pipeline.topics import NORMALIZATION_TOPIC
 from de_platform.pipeline.validation import is_tenant_id
+from de_platform.pipeline.valuation import value_members
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -30,30 +29,6 @@ class Kind(msgspec.Struct, frozen=True):
     event_type: EventType
     tenant_id: str
     """"" where it is not known."""
-
-
-class Lane(msgspec.Struct, frozen=True):
-    """What events of one kind have in common."""
-
-    kind: Kind
-    key_prefix: str
-    """`{tenant_id}_{event_type}_`"""
-    persistence_topic: str
-    algos_topic: str | None
-    """None if the tenant's events are not evaluated as they come."""
-
-
-class Candidate(msgspec.Struct, frozen=True, gc=False):
-    """A valid event on its way to a verdict."""
-
-    record: Record
-    lane: Lane
-    event: StampedEvent
-    day: str
-    """UTC day of its transact_time."""
-    primary_key: str
-    as_they_are: bool
-    """The record's text has no escapes, so its strings stand in JSON as they are."""
 
 
 class Fault(StrEnum):
@@ -74,53 +49,51 @@ class Refused(msgspec.Struct, frozen=True):
     errors: Sequence[FieldError]
 
 
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch, checked: every record is in one of the two lists, in log order."""
+class Lot(msgspec.Struct, frozen=True, kw_only=True):
+    """Valid events of one type out of a batch, as columns of equal length in log order."""
 
-    candidates: list[Candidate]
+    event_type: EventType
+    records: list[Record]
+    events: list[StampedEvent]
+    days: list[str]
+    """UTC days of transact_time."""
+    primary_keys: list[str]
+
+    def only(self, rows: Sequence[int]) -> "Lot":
+        """Return some of its rows."""
+        return Lot(
+            event_type=self.event_type,
+            records=[self.records[row] for row in rows],
+            events=[self.events[row] for row in rows],
+            days=[self.days[row] for row in rows],
+            primary_keys=[self.primary_keys[row] for row in rows],
+        )
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch, checked: every record is in a lot or refused."""
+
+    lots: list[Lot]
     refused: list[Refused]
 
 
 class Valued(msgspec.Struct, frozen=True, kw_only=True):
-    """A reading whose candidates can all be valued."""
+    """A lot whose events can all be valued."""
 
-    candidates: list[Candidate]
+    lot: Lot
     members: list[str]
-    """What each candidate is worth, as JSON members."""
-    refused: list[Refused]
+    """What each event is worth, as JSON members."""
 
-
-class Outputs(msgspec.Struct, frozen=True, kw_only=True):
-    """What a batch becomes. Per topic, messages are in log order; counts are by kind."""
-
-    messages: list[Message]
-    processed: Counter[Kind]
-    errors: Counter[tuple[Kind, Fault]]
-    duplicates: Counter[Kind]
-    redeliveries: Counter[Kind]
-
-
-class _Duplicate(msgspec.Struct, frozen=True, kw_only=True):
-    """The value of a message on `duplicates`."""
-
-    event_type: str
-    primary_key: str
-    message_id: str
-    original_message_id: str
-    tenant_id: str
-    received_at: str
-    ingestion_method: str
-    submission_id: str
-    origin: str
-    original_event: msgspec.Raw
+    def only(self, rows: Sequence[int]) -> "Valued":
+        """Return some of its rows."""
+        return Valued(lot=self.lot.only(rows), members=[self.members[row] for row in rows])
 
 
 class Reader:
-    """Checks the records of one normalisation topic. Stateless but for what it remembers to be fast."""
+    """Checks the records of one normalisation topic."""
 
-    def __init__(self, topic: str, *, is_realtime: Callable[[str], bool]) -> None:
+    def __init__(self, topic: str) -> None:
         self._topic = topic
-        self._is_realtime = is_realtime
         self._decoders = {
             event_type.value: StampedDecoder(event_type)
             for event_type, its_topic in NORMALIZATION_TOPIC.items()
@@ -129,177 +102,72 @@ class Reader:
 
     def read(self, batch: Batch) -> Reading:
         """Decode and check every record."""
-        candidates: list[Candidate] = []
-        refused: list[Refused] = []
-        lanes: dict[tuple[str, str], Lane] = {}
-        all_plain = is_plain(b"".join([record.value for record in batch.records]))
+        by_type: dict[str, list[Record]] = {}
         for record in batch.records:
-            raw = record.value
-            plain = all_plain or is_plain(raw)
-            try:
-                event = self._decoder_of(record).decode(raw, plain=plain)
-            except InvalidInput as fault:
-                refused.append(Refused(record, self._claimed_kind(record), Fault.INVALID, fault.errors))
-                continue
-            tenant_id = event.tenant_id
-            lane = lanes.get((event.event_type, tenant_id))
-            if lane is None:
-                lane = lanes[event.event_type, tenant_id] = self._lane(event)
-            day = utc_day(event.transact_time)
-            primary_key = f"{lane.key_prefix}{event.id}_{day}"
-            candidates.append(Candidate(record, lane, event, day, primary_key, plain))
-        return Reading(candidates=candidates, refused=refused)
+            by_type.setdefault(record.headers.get(Header.EVENT_TYPE, ""), []).append(record)
+        lots: list[Lot] = []
+        refused: list[Refused] = []
+        for event_type, records in self._sorted_out(by_type, refused).items():
+            lots.append(self._read(EventType(event_type), records, refused))
+        return Reading(lots=lots, refused=refused)
 
-    def _decoder_of(self, record: Record) -> StampedDecoder:
-        """Choose by the header, or by the body where there is none. Raises InvalidInput."""
-        decoder = self._decoders.get(record.headers.get(Header.EVENT_TYPE, ""))
-        if decoder is None:
-            decoder = self._decoders.get(claims_of(record).event_type)
-        if decoder is None:
-            raise InvalidInput.single("event_type", f"must be {' or '.join(self._decoders)} on {self._topic}")
-        return decoder
+    def _sorted_out(self, by_type: Mapping[str, list[Record]], refused: list[Refused]) -> Mapping[str, list[Record]]:
+        """Let the body decide where the header names no type of this topic; refuse what names none at all."""
+        if by_type.keys() <= self._decoders.keys():
+            return by_type
+        known = {name: records for name, records in by_type.items() if name in self._decoders}
+        for record in [one for name, records in by_type.items() if name not in known for one in records]:
+            claimed = claims_of(record).event_type
+            if claimed in self._decoders:
+                known[claimed] = sorted([*known.get(claimed, []), record], key=lambda one: one.offset)
+            else:
+                fault = FieldError("event_type", f"must be {' or '.join(self._decoders)} on {self._topic}")
+                refused.append(self._refused(record, (fault,)))
+        return known
 
-    def _lane(self, event: StampedEvent) -> Lane:
-        event_type = EventType(event.event_type)
-        return Lane(
-            Kind(event_type, event.tenant_id),
-            f"{event.tenant_id}_{event_type.value}_",
-            PERSISTENCE_TOPIC[event_type],
-            ALGOS_TOPIC[event_type] if self._is_realtime(event.tenant_id) else None,
-        )
+    def _read(self, event_type: EventType, records: list[Record], refused: list[Refused]) -> Lot:
+        decoded = self._decoders[event_type.value].decode([record.value for record in records])
+        events = [event for event in decoded if not isinstance(event, tuple)]
+        if len(events) < len(records):
+            for record, event in zip(records, decoded, strict=True):
+                if isinstance(event, tuple):
+                    refused.append(self._refused(record, event))
+            records = [record for record, event in zip(records, decoded, strict=True) if not isinstance(event, tuple)]
+        days = list(map(utc_day, column(events, "transact_time")))
+        prefixes = {tenant_id: f"{tenant_id}_{event_type.value}_" for tenant_id in set(column(events, "tenant_id"))}
+        keys = [f"{prefixes[event.tenant_id]}{event.id}_{day}" for event, day in zip(events, days, strict=True)]
+        return Lot(event_type=event_type, records=records, events=events, days=days, primary_keys=keys)
 
-    def _claimed_kind(self, record: Record) -> Kind:
+    def _refused(self, record: Record, errors: Faults) -> Refused:
         claims = claims_of(record)
         event_type = claims.event_type if claims.event_type in self._decoders else next(iter(self._decoders))
-        return Kind(EventType(event_type), claims.tenant_id if is_tenant_id(claims.tenant_id) else "")
+        tenant_id = claims.tenant_id if is_tenant_id(claims.tenant_id) else ""
+        return Refused(record, Kind(EventType(event_type), tenant_id), Fault.INVALID, errors)
 
 
-def rates_needed_at(reading: Reading) -> str | None:
-    """Return the latest instant whose knowledge of rates the batch needs; None if it needs no rates."""
-    return max((_known_at(c.event) for c in reading.candidates if c.event.currency != USD), default=None)
+def value(lot: Lot, rates: RateTable, refused: list[Refused]) -> Valued:
+    """Say what the events of a lot are worth; append those that cannot be valued to `refused`."""
+    found = value_members(lot.event_type, lot.events, lot.days, rates)
+    members = [one for one in found if isinstance(one, str)]
+    if len(members) < len(found):
+        for row, one in enumerate(found):
+            if isinstance(one, FieldError):
+                kind = Kind(lot.event_type, lot.events[row].tenant_id)
+                refused.append(Refused(lot.records[row], kind, Fault.NO_VALUE, (one,)))
+        lot = lot.only([row for row, one in enumerate(found) if isinstance(one, str)])
+    return Valued(lot=lot, members=members)
 
 
-def value(reading: Reading, rates: RateTable) -> Valued:
-    """Say what each candidate is worth; those that cannot be valued are refused."""
-    candidates: list[Candidate] = []
-    members: list[str] = []
-    refused = list(reading.refused)
-    for candidate in reading.candidates:
-        worth = value_members(candidate.event, candidate.day, rates)
-        if isinstance(worth, FieldError):
-            refused.append(Refused(candidate.record, candidate.lane.kind, Fault.NO_VALUE, (worth,)))
-        else:
-            candidates.append(candidate)
-            members.append(worth)
-    refused.sort(key=lambda one: one.record.offset)
-    return Valued(candidates=candidates, members=members, refused=refused)
+def arrivals(lot: Lot, dedup: Deduplicator) -> Arrivals:
+    """Return a lot as dedup sees it.
 
-
-def arrivals(valued: Valued, dedup: Deduplicator) -> Arrivals:
-    """Return the candidates as dedup sees them.
-
-    With the length of the tenant's name in front the primary key says exactly one tuple (tenant, type,
-    id, day); alone it does not, because names may contain underscores.
+    A primary key and the length of its tenant's name say exactly one tuple (tenant, type, id, day); a
+    primary key alone does not, because names may contain underscores. So the length salts the digest.
     """
-    candidates = valued.candidates
-    digest = dedup.digest
+    tenant_ids = column(lot.events, "tenant_id")
     return Arrivals(
-        keys=to_keys([digest(f"{len(c.event.tenant_id)}:{c.primary_key}") for c in candidates]),
-        days=[c.day for c in candidates],
-        message_ids=[c.event.message_id for c in candidates],
-        latest_at=max([c.event.ingested_at for c in candidates], default=""),
+        keys=dedup.keys(lot.primary_keys, list(map(len, tenant_ids))),
+        days=lot.days,
+        message_ids=column(lot.events, "message_id"),
+        latest_at=max(column(lot.events, "ingested_at"), default=""),
     )
-
-
-def route(batch: Batch, valued: Valued, decided: Verdicts, *, normalized_at: str) -> Outputs:
-    """Turn verdicts into messages: to persistence and the algorithms, to the duplicates, to the errors.
-
-    All go to the partition of their input and carry their origin. `normalized_at` is an instant as
-    `format_instant` writes it.
-    """
-    log = f"{batch.topic}:{batch.partition}"
-    stamp = f',"normalized_at":"{normalized_at}","origin":"{log}:'
-    messages: list[Message] = []
-    kinds: dict[Verdict, list[Kind]] = {verdict: [] for verdict in Verdict}
-    for row, (candidate, worth, verdict) in enumerate(
-        zip(valued.candidates, valued.members, decided.verdicts, strict=True)
-    ):
-        kinds[verdict].append(candidate.lane.kind)
-        if verdict is Verdict.NEW:
-            offset = candidate.record.offset
-            messages += _event_messages(candidate, worth, batch.partition, f"{log}:{offset}", f'{stamp}{offset}"')
-        elif verdict is Verdict.DUPLICATE:
-            origin = Origin(batch.topic, batch.partition, candidate.record.offset)
-            messages.append(_duplicate_message(candidate, origin, decided.originals[row]))
-    for refused in valued.refused:
-        origin = Origin(batch.topic, batch.partition, refused.record.offset)
-        messages.append(
-            refuse(
-                refused.record,
-                origin,
-                refused.errors,
-                default_type=refused.kind.event_type,
-                created_at=normalized_at,
-            )
-        )
-    return Outputs(
-        messages=messages,
-        processed=Counter(kinds[Verdict.NEW]),
-        errors=Counter((refused.kind, refused.fault) for refused in valued.refused),
-        duplicates=Counter(kinds[Verdict.DUPLICATE]),
-        redeliveries=Counter(kinds[Verdict.REDELIVERY]),
-    )
-
-
-def _event_messages(candidate: Candidate, worth: str, partition: int, origin: str, stamp: str) -> list[Message]:
-    """Return an enriched event for the store and, in realtime mode, the same for the algorithms."""
-    event, lane = candidate.event, candidate.lane
-    names = identity_members(event, candidate.primary_key, as_they_are=candidate.as_they_are)
-    value = splice(candidate.record.value, f"{names}{worth}{stamp}")
-    headers = _headers(event, origin)
-    tenant_id = event.tenant_id
-    stored = Message(topic=lane.persistence_topic, key=tenant_id, value=value, headers=headers, partition=partition)
-    if lane.algos_topic is None:
-        return [stored]
-    return [
-        stored,
-        Message(topic=lane.algos_topic, key=tenant_id, value=value, headers=headers, partition=partition),
-    ]
-
-
-def _duplicate_message(candidate: Candidate, origin: Origin, original_message_id: str) -> Message:
-    event = candidate.event
-    body = _Duplicate(
-        event_type=event.event_type,
-        primary_key=candidate.primary_key,
-        message_id=event.message_id,
-        original_message_id=original_message_id,
-        tenant_id=event.tenant_id,
-        received_at=event.ingested_at,
-        ingestion_method=event.ingestion_method,
-        submission_id=event.submission_id,
-        origin=str(origin),
-        original_event=msgspec.Raw(candidate.record.value),
-    )
-    return Message(
-        topic=DUPLICATES,
-        key=event.tenant_id,
-        value=msgspec.json.encode(body),
-        headers=_headers(event, str(origin)),
-        partition=origin.partition,
-    )
-
-
-def _headers(event: StampedEvent, origin: str) -> Mapping[str, str]:
-    return {
-        Header.TENANT_ID: event.tenant_id,
-        Header.EVENT_TYPE: event.event_type,
-        Header.INGESTION_METHOD: event.ingestion_method,
-        Header.INGESTED_AT: event.ingested_at,
-        Header.MESSAGE_ID: event.message_id,
-        Header.ORIGIN: origin,
-    }
-
-
-def _known_at(event: StampedEvent) -> str:
-    return event.ingested_at if event.replayed_at is msgspec.UNSET else event.replayed_at

@@ -3,7 +3,9 @@
 Numbers stay raw text (exact), times stay text. A struct from `decoding` has passed every rule.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -121,3 +123,8 @@ STAMPED_SHAPES: dict[EventType, type[StampedEvent]] = {
     EventType.EXECUTION: StampedExecution,
     EventType.TRANSACTION: StampedTransaction,
 }
+
+
+def column(events: Sequence[ClientEvent], name: str) -> list[Any]:
+    """Return one field of all events, as the shapes declare it."""
+    return list(map(attrgetter(name), events))

@@ -17,8 +17,10 @@ from de_platform.pipeline.errors import FieldError
 from de_platform.pipeline.events import EventType, Origin
 from de_platform.pipeline.instants import format_instant
 from de_platform.pipeline.messages import Batch, Message, Record
-from de_platform.pipeline.normalization import Reader, Valued, arrivals, rates_needed_at, route, value
+from de_platform.pipeline.normalization import Lot, Reader, Reading, arrivals, value
 from de_platform.pipeline.refusals import refuse
+from de_platform.pipeline.routing import Judged, Routing, route
+from de_platform.pipeline.valuation import rates_needed_at
 from de_platform.services.clock.interface import Clock
 from de_platform.services.event_store.interface import EventIdentity, EventStore
 from de_platform.services.logger.interface import LoggingInterface
@@ -64,7 +66,8 @@ class NormalizerStep(Step[NormalizerState]):
         self._report = Report(SERVICE, metrics, log)
         self._clock = clock
         self._new_salt = new_salt
-        self._readers = {topic: Reader(topic, is_realtime=is_realtime) for topic in self.topics}
+        self._is_realtime = is_realtime
+        self._readers = {topic: Reader(topic) for topic in self.topics}
 
     def new_state(self, partition: int) -> NormalizerState:  # noqa: ARG002 - all partitions begin alike
         return NormalizerState(Deduplicator(salt=self._new_salt()))
@@ -73,16 +76,31 @@ class NormalizerStep(Step[NormalizerState]):
         """Normalise a batch. Raises Unavailable while nothing has changed but what is known of rates."""
         started = self._clock.monotonic_seconds()
         reading = self._readers[batch.topic].read(batch)
-        await self._learn_rates(rates_needed_at(reading))
-        valued = value(reading, self._rates)
-        arrived = arrivals(valued, state.dedup)
-        from_the_start = batch.records[0].offset == 0
-        state.dedup.begin(batch.topic, from_the_start=from_the_start, latest_at=arrived.latest_at)
-        stored = await self._stored(batch, valued, arrived, state.dedup)
-        decided = state.dedup.decide(arrived, stored)
-        outputs = route(batch, valued, decided, normalized_at=format_instant(self._clock.now()))
-        self._report.batch(batch, outputs, seconds=self._clock.monotonic_seconds() - started)
-        return outputs.messages
+        await self._learn_rates(reading)
+        refused = list(reading.refused)
+        lots = [value(lot, self._rates, refused) for lot in reading.lots]
+        arrived = [arrivals(valued.lot, state.dedup) for valued in lots]
+        state.dedup.begin(
+            batch.topic,
+            from_the_start=batch.records[0].offset == 0,
+            latest_at=max((one.latest_at for one in arrived), default=""),
+        )
+        stored = [
+            await self._stored(batch, valued.lot, one, state.dedup) for valued, one in zip(lots, arrived, strict=True)
+        ]
+        judged = [
+            Judged(valued, state.dedup.decide(one, known))
+            for valued, one, known in zip(lots, arrived, stored, strict=True)
+        ]
+        routing = Routing(
+            topic=batch.topic,
+            partition=batch.partition,
+            normalized_at=format_instant(self._clock.now()),
+            is_realtime=self._is_realtime,
+        )
+        messages = route(routing, judged, refused)
+        self._report.batch(batch, judged, refused, messages, seconds=self._clock.monotonic_seconds() - started)
+        return messages
 
     def snapshot(self, state: NormalizerState) -> Snapshot:
         state.in_flight = take_snapshot(state.dedup)
@@ -108,34 +126,34 @@ class NormalizerStep(Step[NormalizerState]):
         )
         return (error,)
 
-    async def _learn_rates(self, needed_at: str | None) -> None:
-        """Make sure that the table has all rates that were loaded by an instant; None needs none."""
-        if needed_at is None or needed_at <= self._rates_known_at:
+    async def _learn_rates(self, reading: Reading) -> None:
+        """Make sure that the table has all rates that were loaded when the latest event came in."""
+        needed_at = max((rates_needed_at(lot.events) for lot in reading.lots), default="")
+        if needed_at <= self._rates_known_at:
             return
         known_at = format_instant(self._clock.now())
         newest = self._rates.newest_loaded_at
         self._rates.add(await self._rate_store.loaded_since(newest - _OVERLAP if newest is not None else None))
         self._rates_known_at = known_at
 
-    async def _stored(self, batch: Batch, valued: Valued, arrived: Arrivals, dedup: Deduplicator) -> Mapping[int, str]:
+    async def _stored(self, batch: Batch, lot: Lot, arrived: Arrivals, dedup: Deduplicator) -> Mapping[int, str]:
         """Look up what dedup cannot decide alone: for each such event that is stored, the message that made its row.
 
         A row that came from the record itself, or from one after it, is what a replay finds of its own
         earlier work: not there yet, as far as the record is concerned.
         """
-        wanted: dict[EventType, dict[int, EventIdentity]] = {}
-        for row in dedup.undecided(arrived):
-            candidate = valued.candidates[row]
-            identity = EventIdentity(candidate.event.tenant_id, candidate.event.id, date.fromisoformat(candidate.day))
-            wanted.setdefault(candidate.lane.kind.event_type, {})[row] = identity
-        stored: dict[int, str] = {}
-        for event_type, identities in wanted.items():
-            found = await self._events.identities(event_type, list(dict.fromkeys(identities.values())))
-            for row, identity in identities.items():
-                offset = valued.candidates[row].record.offset
-                if identity in found and not _is_at_or_after(found[identity].origin, batch, offset):
-                    stored[row] = found[identity].message_id
-        return stored
+        wanted = {
+            row: EventIdentity(lot.events[row].tenant_id, lot.events[row].id, date.fromisoformat(lot.days[row]))
+            for row in dedup.undecided(arrived)
+        }
+        if not wanted:
+            return {}
+        found = await self._events.identities(lot.event_type, list(dict.fromkeys(wanted.values())))
+        return {
+            row: found[identity].message_id
+            for row, identity in wanted.items()
+            if identity in found and not _is_at_or_after(found[identity].origin, batch, lot.records[row].offset)
+        }
 
 
 def _is_at_or_after(origin: str, batch: Batch, offset: int) -> bool:

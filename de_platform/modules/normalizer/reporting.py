@@ -1,9 +1,13 @@
 """What the normaliser says about its work: metrics and one log line, once a batch."""
 
 from collections import Counter
+from collections.abc import Sequence
 
-from de_platform.pipeline.messages import Batch
-from de_platform.pipeline.normalization import Kind, Outputs
+from de_platform.pipeline.dedup import Verdict
+from de_platform.pipeline.messages import Batch, Message
+from de_platform.pipeline.normalization import Kind, Refused
+from de_platform.pipeline.routing import Judged
+from de_platform.pipeline.shapes import column
 from de_platform.services.logger.interface import LoggingInterface
 from de_platform.services.metrics.interface import MetricsInterface
 
@@ -16,20 +20,30 @@ class Report:
         self._metrics = metrics
         self._log = log
 
-    def batch(self, batch: Batch, outputs: Outputs, *, seconds: float) -> None:
+    def batch(
+        self,
+        batch: Batch,
+        judged: Sequence[Judged],
+        refused: Sequence[Refused],
+        messages: Sequence[Message],
+        *,
+        seconds: float,
+    ) -> None:
         """Report one batch that took some seconds."""
-        errors: Counter[Kind] = Counter()
-        for (kind, _), count in outputs.errors.items():
-            errors[kind] += count
-        self._count_received(batch.topic, outputs.processed + errors + outputs.duplicates + outputs.redeliveries)
-        self._count_status("ok", outputs.processed)
-        self._count_status("error", errors)
-        self._count_status("duplicate", outputs.duplicates)
-        self._count_status("redelivery", outputs.redeliveries)
-        self._count_faults(outputs)
-        self._count_repeated("external", outputs.duplicates)
-        self._count_repeated("internal", outputs.redeliveries)
-        for topic, count in Counter([message.topic for message in outputs.messages]).items():
+        errors = Counter([one.kind for one in refused])
+        verdicts = {verdict: _kinds(judged, verdict) for verdict in Verdict}
+        self._count_received(batch.topic, sum(verdicts.values(), errors))
+        for status, kinds in (
+            ("ok", verdicts[Verdict.NEW]),
+            ("error", errors),
+            ("duplicate", verdicts[Verdict.DUPLICATE]),
+            ("redelivery", verdicts[Verdict.REDELIVERY]),
+        ):
+            self._count_status(status, kinds)
+        self._count_faults(refused)
+        self._count_repeated("external", verdicts[Verdict.DUPLICATE])
+        self._count_repeated("internal", verdicts[Verdict.REDELIVERY])
+        for topic, count in Counter([message.topic for message in messages]).items():
             self._metrics.counter("kafka_messages_published_total", count, service=self._service, topic=topic)
         self._metrics.histogram("processing_duration_seconds", seconds, service=self._service, operation="normalize")
         self._log.debug(
@@ -38,10 +52,10 @@ class Report:
             partition=batch.partition,
             first_offset=batch.records[0].offset,
             records=len(batch.records),
-            processed=outputs.processed.total(),
+            processed=verdicts[Verdict.NEW].total(),
             errors=errors.total(),
-            duplicates=outputs.duplicates.total(),
-            redeliveries=outputs.redeliveries.total(),
+            duplicates=verdicts[Verdict.DUPLICATE].total(),
+            redeliveries=verdicts[Verdict.REDELIVERY].total(),
         )
 
     def _count_received(self, topic: str, kinds: Counter[Kind]) -> None:
@@ -66,14 +80,14 @@ class Report:
                 status=status,
             )
 
-    def _count_faults(self, outputs: Outputs) -> None:
-        for (kind, fault), count in outputs.errors.items():
+    def _count_faults(self, refused: Sequence[Refused]) -> None:
+        for (fault, tenant_id), count in Counter([(one.fault, one.kind.tenant_id) for one in refused]).items():
             self._metrics.counter(
                 "events_errors_total",
                 count,
                 service=self._service,
                 error_type=fault.value,
-                tenant_id=kind.tenant_id,
+                tenant_id=tenant_id,
             )
 
     def _count_repeated(self, dedup_type: str, kinds: Counter[Kind]) -> None:
@@ -85,3 +99,17 @@ class Report:
                 dedup_type=dedup_type,
                 tenant_id=kind.tenant_id,
             )
+
+
+def _kinds(judged: Sequence[Judged], verdict: Verdict) -> Counter[Kind]:
+    """Count the events with a verdict."""
+    kinds: Counter[Kind] = Counter()
+    for valued, verdicts in judged:
+        lot = valued.lot
+        if verdict not in verdicts.verdicts:
+            continue
+        tenant_ids = column(lot.events, "tenant_id")
+        chosen = [tenant for tenant, its in zip(tenant_ids, verdicts.verdicts, strict=True) if its is verdict]
+        for tenant_id, count in Counter(chosen).items():
+            kinds[Kind(lot.event_type, tenant_id)] += count
+    return kinds
