@@ -4,10 +4,9 @@ Every read goes through FINAL, so it sees one row an identity whatever has been 
 Partitions derive from key columns, so rows of one identity share a partition and FINAL need not merge across them.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import groupby
 from typing import Any
 
 from de_platform.pipeline.events import EventType
@@ -17,6 +16,7 @@ from de_platform.services.database.interface import AnalyticalDatabase, Database
 from de_platform.services.event_store.clickhouse_dialect import ClickHouseDialect
 from de_platform.services.event_store.days import by_day, days_only, spans_of_days
 from de_platform.services.event_store.fields import SHAPES
+from de_platform.services.event_store.identity_lookup import lookups
 from de_platform.services.event_store.interface import (
     TABLE_OF,
     EventIdentity,
@@ -33,8 +33,6 @@ from de_platform.services.querying.values import plain_decimal
 
 _SETTINGS = "SETTINGS do_not_merge_across_partitions_select_final = 1"
 _DIALECT = ClickHouseDialect()
-_LOOKUP_BYTES = 256 * 1024
-"""Most that the ids of one lookup take: a statement and its parameters must fit a request line's limit of 1 MiB."""
 _CONTENT_ERRORS = frozenset(
     (
         "6",  # CANNOT_PARSE_TEXT
@@ -83,7 +81,7 @@ class ClickHouseEventStore(EventStore):
     ) -> dict[EventIdentity, StoredIdentity]:
         table = TABLE_OF[event_type].value
         found: dict[EventIdentity, StoredIdentity] = {}
-        for groups in _lookups(wanted):
+        for groups in lookups(wanted):
             rows = await self._db.fetch_all(
                 f"SELECT tenant_id, transact_date, id, message_id, origin FROM {table} FINAL"
                 " WHERE (tenant_id, transact_date, id) IN (SELECT g.1, g.2, arrayJoin(g.3) FROM"
@@ -185,26 +183,6 @@ def _page(plan: QueryPlan, rows: Sequence[Row]) -> Page:
     items = [_adapt(plan.shape, row) for row in rows[: plan.limit]]
     more = len(rows) > plan.limit
     return Page(items, encode_cursor(plan.shape, plan.sort, items[-1]) if more else None)
-
-
-def _lookups(wanted: Sequence[EventIdentity]) -> Iterator[list[tuple[str, date, list[str]]]]:
-    """Group ids by tenant and day, as the primary key has them, into lookups of a bounded size."""
-    groups: list[tuple[str, date, list[str]]] = []
-    taken = 0
-    ordered = sorted(set(wanted), key=lambda identity: (identity.tenant_id, identity.dated_on))
-    for (tenant_id, dated_on), identities in groupby(ordered, key=lambda i: (i.tenant_id, i.dated_on)):
-        ids: list[str] = []
-        groups.append((tenant_id, dated_on, ids))
-        for identity in identities:
-            if taken >= _LOOKUP_BYTES:
-                yield groups
-                ids, taken = [], 0
-                groups = [(tenant_id, dated_on, ids)]
-            ids.append(identity.event_id)
-            taken += len(identity.event_id.encode()) + 3
-        taken += len(tenant_id) + 20
-    if groups:
-        yield groups
 
 
 def _adapt(shape: TableShape, row: Mapping[str, Any]) -> Row:

@@ -87,6 +87,6 @@ def from_text(kind: FieldKind, text: str) -> Any:
 
 
 def plain_decimal(number: Decimal) -> Decimal:
-    """Strip trailing zeros, exactly and without exponents: 1.500 becomes 1.5, 100.00 becomes 100."""
+    """Strip trailing zeros, exactly: 1.500 becomes 1.5, and 100.00 becomes 100, not 1E+2."""
     text = format(number, "f")
     return Decimal(text.rstrip("0").rstrip(".")) if "." in text else Decimal(text)
