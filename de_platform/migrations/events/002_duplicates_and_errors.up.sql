@@ -4,11 +4,11 @@ CREATE TABLE IF NOT EXISTS duplicates
 (
     tenant_id String,
     message_id String,
-    event_type LowCardinality(String),
+    event_type String,
     primary_key String,
     original_message_id String,
     received_at DateTime64(6, 'UTC'),
-    ingestion_method LowCardinality(String),
+    ingestion_method String,
     submission_id String,
     original_event String CODEC(ZSTD(1)),
     origin String,
@@ -22,14 +22,14 @@ CREATE TABLE IF NOT EXISTS normalization_errors
 (
     tenant_id String,
     message_id String,
-    event_type LowCardinality(String),
+    event_type String,
     errors String CODEC(ZSTD(1)),
     raw_data String CODEC(ZSTD(1)),
     created_at DateTime64(6, 'UTC'),
-    ingestion_method LowCardinality(String),
+    ingestion_method String,
     submission_id String,
     position UInt64,
-    stage LowCardinality(String),
+    stage String,
     origin String,
     first_wins UInt64 MATERIALIZED 18446744073709551615 - toUInt64OrZero(splitByChar(':', origin)[-1])
 )

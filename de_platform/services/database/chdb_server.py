@@ -63,7 +63,7 @@ class StoreServer:
         """
         await self._engine.open()
         try:
-            listener = socket.create_server((HOST, self._port), backlog=_MAX_CONNECTIONS)
+            listener = listen(self._port)
         except OSError:
             await self._engine.close()
             raise
@@ -104,6 +104,17 @@ class StoreServer:
         user, secret = _credentials(headers)
         if user != USER or not secrets.compare_digest(secret.encode(), self._secret.encode()):
             raise DatabaseError("Authentication failed: password is incorrect", code=_AUTHENTICATION_FAILED)
+
+
+def listen(port: int) -> socket.socket:
+    """Listen on loopback. Raises OSError.
+
+    Accepted connections inherit that they send at once; asyncio sets it only on sockets that name their protocol, and
+    without it every answer waits 40 milliseconds.
+    """
+    listener = socket.create_server((HOST, port), backlog=_MAX_CONNECTIONS)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _credentials(headers: Mapping[str, str]) -> tuple[str, str]:

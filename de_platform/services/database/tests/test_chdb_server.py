@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import gzip
+import socket
 from collections.abc import AsyncGenerator
 from io import BytesIO
 from uuid import uuid4
@@ -15,7 +16,7 @@ from clickhouse_connect.driver.client import Client
 
 from de_platform.pipeline.errors import Unavailable
 from de_platform.services.database import store_request
-from de_platform.services.database.chdb_server import StoreServer
+from de_platform.services.database.chdb_server import StoreServer, listen
 from de_platform.services.database.memory import throwaway_chdb_path
 
 SECRET = "a secret"
@@ -45,6 +46,13 @@ async def table(http: httpx.AsyncClient) -> AsyncGenerator[str]:
 
 async def count(http: httpx.AsyncClient, table: str) -> int:
     return int((await http.post("/", content=f"SELECT count() FROM {table}")).text)
+
+
+def test_answers_are_sent_at_once() -> None:
+    with listen(0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_ping_needs_no_secret(server: StoreServer) -> None:
