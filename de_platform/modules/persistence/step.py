@@ -2,33 +2,18 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from de_platform.pipeline.errors import Unavailable
 from de_platform.pipeline.events import Header
 from de_platform.pipeline.messages import Batch, Message, Record
-from de_platform.pipeline.topics import (
-    DUPLICATES,
-    EXECUTIONS_PERSISTENCE,
-    NORMALIZATION_ERRORS,
-    ORDERS_PERSISTENCE,
-    TRANSACTIONS_PERSISTENCE,
-)
 from de_platform.services.clock.interface import Clock
-from de_platform.services.event_store.interface import EventStore, RowsRefused, StoredTable
+from de_platform.services.event_store.interface import TABLE_OF_TOPIC, EventStore, RowsRefused, StoredTable
 from de_platform.services.logger.interface import LoggingInterface
 from de_platform.services.metrics.interface import MetricsInterface
 from de_platform.streaming.step import PoisonRecord, Step
 
 SERVICE = "persistence"
-
-TABLE_OF_TOPIC: Mapping[str, StoredTable] = {
-    ORDERS_PERSISTENCE: StoredTable.ORDERS,
-    EXECUTIONS_PERSISTENCE: StoredTable.EXECUTIONS,
-    TRANSACTIONS_PERSISTENCE: StoredTable.TRANSACTIONS,
-    DUPLICATES: StoredTable.DUPLICATES,
-    NORMALIZATION_ERRORS: StoredTable.NORMALIZATION_ERRORS,
-}
 
 
 class RowBuffer:
