@@ -18,6 +18,7 @@ MODULES_ROOT = Path(modules.__path__[0])
 CATALOG = ModuleCatalog()
 NAMES = CATALOG.names()
 MAX_MAIN_LINES = 120
+"""After the imports, which grow with what is injected."""
 _PYTHON_TYPE = {
     ArgumentType.STRING: str,
     ArgumentType.INTEGER: int,
@@ -59,7 +60,9 @@ def test_main_py_ends_with_its_module_class(name: str) -> None:
 
 @every_module
 def test_main_py_reads_like_a_table_of_contents(name: str) -> None:
-    assert len((MODULES_ROOT / name / "main.py").read_text().splitlines()) <= MAX_MAIN_LINES
+    lines = (MODULES_ROOT / name / "main.py").read_text().splitlines()
+    last_import = max(n for n, line in enumerate(lines) if line.startswith(("import ", "from ", ")")))
+    assert len(lines) - last_import <= MAX_MAIN_LINES
 
 
 @every_module

@@ -1,7 +1,8 @@
 """Takes in events by HTTP.
 
 **Consumes** requests. **Produces** `trade_normalization`, `tx_normalization`, `normalization_errors`,
-`ingestion_audit`. **Effects in order** and **on crash**: see `intake_api`; nothing is kept between requests.
+`ingestion_audit`. **Effects in order**: 1. events, error records and receipts are appended together, 2. the answer.
+**On crash** before 2 the client asks again under its key: message ids are the same, the repetition is dropped.
 """
 
 from collections.abc import Mapping
