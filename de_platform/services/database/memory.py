@@ -10,21 +10,30 @@ import tempfile
 import uuid
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
-from psycopg import AsyncConnection
 
 from de_platform.services.database.chdb_engine import ChdbDatabase, keep_engine_open
 from de_platform.services.database.clickhouse_statements import THREADS
 from de_platform.services.database.embedded_postgres import EmbeddedPostgres
-from de_platform.services.database.postgres import (
-    MAINTENANCE_DATABASE,
-    POOL_SIZE,
-    PostgresDatabase,
-    connection_string,
-)
-from de_platform.services.database.postgres_errors import postgres_errors
+from de_platform.services.database.postgres import POOL_SIZE, PostgresDatabase
 from de_platform.services.database.settings import PostgresSettings
+
+_END_OTHERS = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+_EMPTY = """
+DO $$
+DECLARE name text;
+BEGIN
+    FOR name IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP
+        EXECUTE format('DROP SCHEMA %I CASCADE', name);
+    END LOOP;
+    CREATE SCHEMA public;
+END $$
+"""
 
 
 @cache
@@ -48,23 +57,33 @@ def throwaway_chdb_path() -> Path:
 
 
 class MemoryRelationalDatabase(PostgresDatabase):
-    """A PostgreSQL database that nobody else uses, on this process's server or on a given one."""
+    """A PostgreSQL database that nobody else uses, on this process's server or on a given one.
+
+    Databases are emptied and used again, because making one takes a fifth of a second.
+    """
+
+    _spare: ClassVar[set[PostgresSettings]] = set()
 
     def __init__(self, server: PostgresSettings | None = None, *, pool_size: int = POOL_SIZE) -> None:
-        super().__init__(PostgresSettings(database=_fresh_name()), pool_size=pool_size)
-        self._server = server
+        super().__init__(PostgresSettings(), pool_size=pool_size)
+        self._given_server = server
 
     def _before_connect(self) -> None:
-        self.settings = msgspec.structs.replace(self._server or throwaway_postgres(), database=self.settings.database)
+        server = self._given_server or throwaway_postgres()
+        spare = [settings for settings in self._spare if settings.host == server.host and settings.port == server.port]
+        if spare:
+            self.settings = spare[0]
+            self._spare.discard(spare[0])
+        else:
+            self.settings = msgspec.structs.replace(server, database=_fresh_name())
 
     async def disconnect(self) -> None:
-        was_connected = self.is_connected
+        if self.is_connected:
+            async with self.transaction() as transaction:
+                await transaction.execute(_END_OTHERS)
+                await transaction.execute(_EMPTY)
+            self._spare.add(self.settings)
         await super().disconnect()
-        if was_connected:
-            server = connection_string(self.settings, MAINTENANCE_DATABASE)
-            with postgres_errors():
-                async with await AsyncConnection.connect(server, autocommit=True) as connection:
-                    await connection.execute(f"DROP DATABASE {self.settings.database} WITH (FORCE)".encode())
 
 
 class MemoryAnalyticalDatabase(ChdbDatabase):
