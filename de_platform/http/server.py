@@ -83,6 +83,7 @@ class HttpServer:
         listener = socket.socket(family, socket.SOCK_STREAM)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             listener.bind((self._host, self._port))
             listener.listen(_BACKLOG)
             listener.setblocking(False)  # noqa: FBT003 - the socket's own signature

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from de_platform.modules.base import HealthCheck, Module, ModuleSettings
 from de_platform.modules.normalizer.normalizer_step import NormalizerState, NormalizerStep
-from de_platform.pipeline.errors import InvalidInput
+from de_platform.pipeline.errors import InvalidInput, Unavailable
 from de_platform.services.checkpoint_store.interface import CheckpointStore
 from de_platform.services.clock.interface import Clock
 from de_platform.services.event_store.interface import EventStore
@@ -50,7 +50,7 @@ class NormalizerModule(Module):
     ) -> None:
         self.log = log
         self._settings = settings
-        step = NormalizerStep(
+        self._step = NormalizerStep(
             events,
             rates,
             log,
@@ -60,12 +60,19 @@ class NormalizerModule(Module):
             new_salt=lambda: secrets.randbits(_SALT_BITS),
         )
         self._loop: ConsumerLoop[NormalizerState] = ConsumerLoop(
-            queue, checkpoints, log, metrics, clock, lifecycle, step
+            queue, checkpoints, log, metrics, clock, lifecycle, self._step
         )
 
     def health_checks(self) -> Mapping[str, HealthCheck]:
         """The loop is a member of its group and waits for nothing."""
         return {"consumer": self._loop.check_ready}
+
+    async def initialize(self) -> None:
+        """Learn the exchange rates before the first event needs them. Waits for nobody: the loop retries."""
+        try:
+            await self._step.learn_rates()
+        except Unavailable as error:
+            self.log.warn("exchange rates come with the first event", error=str(error))
 
     async def validate(self) -> None:
         """Check the arguments."""

@@ -129,8 +129,11 @@ class NormalizerStep(Step[NormalizerState]):
     async def _learn_rates(self, reading: Reading) -> None:
         """Make sure that the table has all rates that were loaded when the latest event came in."""
         needed_at = max((rates_needed_at(lot.events) for lot in reading.lots), default="")
-        if needed_at <= self._rates_known_at:
-            return
+        if needed_at > self._rates_known_at:
+            await self.learn_rates()
+
+    async def learn_rates(self) -> None:
+        """Add what was loaded since the last time. Raises Unavailable."""
         known_at = format_instant(self._clock.now())
         newest = self._rates.newest_loaded_at
         self._rates.add(await self._rate_store.loaded_since(newest - _OVERLAP if newest is not None else None))
