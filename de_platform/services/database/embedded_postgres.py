@@ -128,6 +128,10 @@ class EmbeddedPostgres:
     def _cluster(self) -> Path:
         return self.directory / "cluster"
 
+    @property
+    def _starter_file(self) -> Path:
+        return self.directory / "starter.pid"
+
     def _place(self) -> Path:
         if self._account is None or is_reachable(self.wanted_directory.parent):
             return self.wanted_directory
@@ -177,6 +181,7 @@ class EmbeddedPostgres:
         if done.returncode:
             raise Unavailable("postgres", f"initdb failed: {done.stderr.decode(errors='replace').strip()}")
         unfinished.replace(self._cluster)
+        _sync(self.directory)
 
     def _socket_directory(self) -> Path:
         """Return a directory with a path short enough for a socket, that only the server's user and root can enter."""
@@ -196,8 +201,11 @@ class EmbeddedPostgres:
         return Path(tempfile.gettempdir()) / f"de-platform-{digest}-socket"
 
     def _is_ready(self) -> bool:
+        """Say whether a server takes connections, and is not one whose end has only not shown yet."""
         running = PostmasterFile.read(self._cluster)
-        return running is not None and running.is_ready and running.is_alive()
+        if running is None or not running.is_ready or not running.is_alive():
+            return False
+        return not self._starter_file.exists() or not running.is_orphan(int(self._starter_file.read_text()))
 
     def _ensure_process(self, socket_directory: Path) -> None:
         """Start a server unless one runs, is starting or is shutting down; what a killed one left is removed first."""
@@ -214,6 +222,7 @@ class EmbeddedPostgres:
         for leftover in socket_directory.glob(".s.PGSQL.*"):
             leftover.unlink()
         self._process = self._spawn(socket_directory)
+        self._starter_file.write_text(str(os.getpid()))
 
     def _spawn(self, socket_directory: Path) -> subprocess.Popen[bytes]:
         settings = {
@@ -250,3 +259,12 @@ class EmbeddedPostgres:
         if not self._log_file().exists():
             return "it wrote no log"
         return self._log_file().read_bytes()[self._log_begins_at :].decode(errors="replace")[-2000:].strip()
+
+
+def _sync(directory: Path) -> None:
+    """Put the names in a directory on disk."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -10,6 +10,8 @@ import msgspec
 _PID_LINE = 0
 _STATUS_LINE = 7
 _PROCESSES = Path("/proc")
+_PARENT_FIELD = 1
+"""Of `/proc/PID/stat`, counted from the state that follows the program's name."""
 
 
 class PostmasterFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +52,14 @@ class PostmasterFile(msgspec.Struct, frozen=True, kw_only=True):
         except PermissionError:
             return str(self.cluster) in self._command_line()
         return str(self.cluster) in self._command_line()
+
+    def is_orphan(self, starter_pid: int) -> bool:
+        """Say whether the process that started it has ended, so that it is about to end, too (known on Linux only)."""
+        try:
+            fields = (_PROCESSES / str(self.pid) / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return False
+        return int(fields[_PARENT_FIELD]) != starter_pid
 
     def _command_line(self) -> str:
         if _PROCESSES.joinpath("self").exists():

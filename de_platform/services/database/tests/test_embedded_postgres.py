@@ -130,6 +130,21 @@ def test_the_server_ends_with_the_process_that_started_it(data_dir: Path) -> Non
     wait_until(lambda: not started.is_alive())
 
 
+def test_a_server_whose_starter_was_killed_is_not_relied_on(server: EmbeddedPostgres, data_dir: Path) -> None:
+    for _ in range(3):
+        parent = subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-c", START, str(data_dir)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert parent.stdout is not None
+        parent.stdout.readline()
+        dying = postmaster(data_dir).pid
+        parent.kill()
+        parent.communicate()
+        server.start()
+        assert postmaster(data_dir).pid != dying
+        server.stop()
+
+
 def test_an_unfinished_cluster_is_never_used(open_directory: Path) -> None:
     directory = open_directory / "unfinished"
     (directory / "new-left-by-a-crash").mkdir(parents=True)
