@@ -1,5 +1,6 @@
 """What clickhouse-connect raises, as the platform's errors."""
 
+import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -11,6 +12,8 @@ from de_platform.services.database.interface import DatabaseError
 DEPENDENCY = "clickhouse"
 
 UNKNOWN_DATABASE = "81"
+
+logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())  # what it would print, it also raises
 
 _PASSING = frozenset(
     (

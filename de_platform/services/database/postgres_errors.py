@@ -1,5 +1,6 @@
 """What psycopg raises, as the platform's errors."""
 
+import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -9,6 +10,8 @@ from de_platform.pipeline.errors import Unavailable
 from de_platform.services.database.interface import DatabaseError
 
 DEPENDENCY = "postgres"
+
+logging.getLogger("psycopg").addHandler(logging.NullHandler())  # what it would print, callers are told by an exception
 
 
 @contextmanager
