@@ -100,7 +100,8 @@ async def _seconds_to_alert(platform: EmbeddedPlatform, number: int) -> float:
 
 async def _check(platform: EmbeddedPlatform, sent: int) -> None:
     """Count what a reader sees against what was acknowledged. Raises AssertionError."""
-    stored = await platform.count("orders")
+    [row] = await platform.fetch("SELECT count() AS stored FROM orders FINAL", {})
+    stored = int(row["stored"])
     assert stored == sent + LATENCY_PROBES, f"{sent} orders were acknowledged, {stored} are stored"
 
 

@@ -11,10 +11,11 @@ import httpx
 import pytest
 
 from de_platform.pipeline.events import EventType
+from de_platform.services.event_store.interface import StoredTable
 from tests.helpers.embedded_harness import EmbeddedPlatform
 from tests.helpers.events import Event
-from tests.helpers.harness import settle
-from tests.helpers.ledger import export, read_ledger
+from tests.helpers.harness import TenantHarness, settle
+from tests.helpers.ledger import read_ledger, stored_ids
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("alone")]
 
@@ -157,12 +158,12 @@ async def _kill_at_random(platform: EmbeddedPlatform, file: FileJob, dice: rando
 
 
 async def _check(platform: EmbeddedPlatform, plan: Plan) -> None:
-    ledger = await read_ledger(platform.queue, platform.api_url, TENANT)
+    ledger = await read_ledger(platform, TENANT)
     assert ledger.faults() == []
-    orders = await export(platform.api_url, "events/orders", TENANT)
-    assert len(orders) == len(plan.stored)
-    assert {row["id"] for row in orders} == plan.stored
+    stored = await stored_ids(platform, StoredTable.ORDERS, TENANT)
+    assert len(stored) == len(plan.stored)
+    assert set(stored) == plan.stored
     assert sum(ledger.errors.values()) == plan.invalid
     assert sum(ledger.duplicates.values()) == len(plan.duplicated)
-    alerts = await export(platform.api_url, "alerts", TENANT)
-    assert sorted(a["event_id"] for a in alerts if a["algorithm"] == "large_notional") == sorted(plan.alerting)
+    alerts = await TenantHarness(platform, Path(), tenant_id=TENANT).alerts("large_notional")
+    assert sorted(alert["event_id"] for alert in alerts) == sorted(plan.alerting)

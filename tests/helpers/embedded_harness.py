@@ -1,6 +1,7 @@
 """The platform as a user starts it: `up` and its processes, on the real engines, in a directory of its own."""
 
 import asyncio
+import atexit
 import json
 import os
 import signal
@@ -8,9 +9,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
@@ -18,6 +20,7 @@ from de_platform.cli.instance import process_lock, read_instance, supervisor_loc
 from de_platform.pipeline.events import EventType
 from de_platform.services.clock.system_clock import SystemClock
 from de_platform.services.database.factory import NamedDatabaseFactory
+from de_platform.services.database.interface import Row
 from de_platform.services.message_queue.local_queue import LocalQueue
 from de_platform.services.secrets.env_secrets import EnvSecrets
 from tests.helpers.harness import SUSPICIOUS_COUNTERPARTY
@@ -74,6 +77,7 @@ class EmbeddedPlatform:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
             )
+        atexit.register(self._supervisor.kill)
         deadline = time.monotonic() + READY_TIMEOUT_SECONDS
         async with httpx.AsyncClient() as client:
             while not await _is_ready(client, f"{self.api_url}/health/ready"):
@@ -122,16 +126,13 @@ class EmbeddedPlatform:
             found.extend(child for child, parent in parents.items() if parent == pid)
         return found
 
-    async def count(self, table: str) -> int:
-        """Count the rows of an event table as a reader sees them, all tenants together."""
-        instance = read_instance(self.data_dir)
-        factory = NamedDatabaseFactory({}, EnvSecrets(instance.environment))
+    async def fetch(self, query: str, params: Mapping[str, Any]) -> list[Row]:
+        """Ask ClickHouse directly, past the API."""
+        factory = NamedDatabaseFactory({}, EnvSecrets(read_instance(self.data_dir).environment))
         try:
-            row = await factory.analytical("events").fetch_one(f"SELECT count() AS n FROM {table} FINAL")
+            return await factory.analytical("events").fetch_all(query, params)
         finally:
             await factory.disconnect_all()
-        assert row is not None
-        return int(row["n"])
 
     def log_tail(self, lines: int = 40) -> str:
         """Return the end of what the processes wrote."""

@@ -81,8 +81,8 @@ class RunningPipeline(Protocol):
 class TenantHarness:
     """A `PipelineHarness`: one tenant's view of a running pipeline."""
 
-    def __init__(self, pipeline: RunningPipeline, scratch: Path) -> None:
-        self.tenant_id = f"test-{uuid.uuid4().hex[:8]}"
+    def __init__(self, pipeline: RunningPipeline, scratch: Path, *, tenant_id: str | None = None) -> None:
+        self.tenant_id = tenant_id or f"test-{uuid.uuid4().hex[:8]}"
         self._pipeline = pipeline
         self._scratch = scratch
 

@@ -1,17 +1,16 @@
 """The ledger's equation, by sets of ids: taken in = processed + errors + duplicates + redeliveries."""
 
 from collections import Counter
-from collections.abc import Sequence
 
-import httpx
 import msgspec
 
 from de_platform.pipeline import topics
-from de_platform.pipeline.events import EventType, Header
+from de_platform.pipeline.events import Header
+from de_platform.services.database.interface import Row
+from de_platform.services.event_store.interface import TABLE_OF, StoredTable
 from de_platform.services.message_queue.interface import MessageQueueInterface
+from tests.helpers.embedded_harness import EmbeddedPlatform
 from tests.helpers.harness import records
-
-PAGE = 1000
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,21 +42,33 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
 
-async def read_ledger(queue: MessageQueueInterface, api_url: str, tenant_id: str) -> Ledger:
-    """Read a tenant's ledger from the log and, by the API, from the stores. The pipeline must be at rest."""
+async def read_ledger(platform: EmbeddedPlatform, tenant_id: str) -> Ledger:
+    """Read a tenant's ledger from the log and from the store. The pipeline must be at rest."""
     taken_in: Counter[str] = Counter()
     for topic in (topics.TRADE_NORMALIZATION, topics.TX_NORMALIZATION):
-        taken_in.update(await _message_ids(queue, topic, tenant_id))
-    event_rows = [row for kind in EventType for row in await export(api_url, f"events/{kind.plural}", tenant_id)]
-    errors = await export(api_url, "events/errors", tenant_id)
-    duplicates = await export(api_url, "events/duplicates", tenant_id)
+        taken_in.update(await _message_ids(platform.queue, topic, tenant_id))
+    processed: Counter[str] = Counter()
+    for table in TABLE_OF.values():
+        processed.update(row["message_id"] for row in await _rows(platform, table, "message_id", tenant_id))
+    errors = await _rows(platform, StoredTable.NORMALIZATION_ERRORS, "message_id, stage", tenant_id)
+    duplicates = await _rows(platform, StoredTable.DUPLICATES, "message_id", tenant_id)
     return Ledger(
         taken_in=taken_in,
-        processed=Counter(row["message_id"] for row in event_rows),
+        processed=processed,
         errors=Counter(row["message_id"] for row in errors),
         duplicates=Counter(row["message_id"] for row in duplicates),
         rejected_at_the_door={row["message_id"] for row in errors if row["stage"] == "intake"},
     )
+
+
+async def stored_ids(platform: EmbeddedPlatform, table: StoredTable, tenant_id: str) -> list[str]:
+    """Return the clients' ids of all stored events of a type."""
+    return [row["id"] for row in await _rows(platform, table, "id", tenant_id)]
+
+
+async def _rows(platform: EmbeddedPlatform, table: StoredTable, columns: str, tenant_id: str) -> list[Row]:
+    query = f"SELECT {columns} FROM {table} FINAL WHERE tenant_id = {{tenant_id:String}}"
+    return await platform.fetch(query, {"tenant_id": tenant_id})
 
 
 async def _message_ids(queue: MessageQueueInterface, topic: str, tenant_id: str) -> list[str]:
@@ -66,19 +77,3 @@ async def _message_ids(queue: MessageQueueInterface, topic: str, tenant_id: str)
         for record in await records(queue, topic)
         if record.headers.get(Header.TENANT_ID) == tenant_id
     ]
-
-
-async def export(api_url: str, what: str, tenant_id: str) -> Sequence[dict[str, str]]:
-    """Return all rows of a kind as the API exports them, page after page."""
-    rows: list[dict[str, str]] = []
-    cursor: str | None = None
-    async with httpx.AsyncClient(base_url=api_url, timeout=60) as client:
-        while True:
-            params = {"tenant_id": tenant_id, "limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
-            answer = await client.get(f"/api/v1/{what}", params=params)
-            assert answer.status_code == 200, answer.text
-            page = msgspec.json.decode(answer.content)
-            rows.extend(page["items"])
-            cursor = page["next_cursor"]
-            if cursor is None:
-                return rows

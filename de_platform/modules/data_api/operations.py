@@ -10,6 +10,7 @@ from de_platform import __version__
 from de_platform.http.openapi import ApiInfo
 from de_platform.modules.data_api.rows import DuplicateRow, ErrorRow, ExecutionRow, OrderRow, TransactionRow
 from de_platform.pipeline.alerts import Alert, Severity
+from de_platform.pipeline.errors import FieldError
 from de_platform.pipeline.events import EventType, IngestionMethod
 from de_platform.services.event_store.interface import StoredTable
 
@@ -120,7 +121,7 @@ _ERROR = ErrorRow(
     message_id="2c26b46b68ffc68ff99b453c1d304134.1",
     tenant_id="acme",
     event_type=EventType.ORDER,
-    errors='[{"field":"currency","message":"is not an ISO 4217 code"}]',
+    errors=(FieldError("currency", "must be a currency code of ISO 4217, like USD"),),
     raw_data='{"id":"ord-2","tenant_id":"acme","currency":"ZZZ"}',
     created_at=_AT,
     stage="intake",

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from http import HTTPMethod
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 import msgspec
 
@@ -71,13 +71,19 @@ def _getter(collection: Collection, get: Get) -> Callable[[Request], Awaitable[R
 
 
 def _wire_converter(row_type: type[msgspec.Struct]) -> Callable[[Any], msgspec.Struct]:
-    """Return what makes a row's wire type from the columns of a store, whose whole numbers may be decimals."""
-    whole = [name for name, hint in get_type_hints(row_type).items() if hint is int]
+    """Return what makes a row's wire type of a store's columns, where integers may be decimals and lists JSON text."""
+    hints = get_type_hints(row_type)
+    whole = [name for name, hint in hints.items() if hint is int]
+    listed = [name for name, hint in hints.items() if get_origin(hint) is tuple]
 
     def convert(row: Any) -> msgspec.Struct:
         if isinstance(row, row_type):
             return row
-        columns = {**row, **{name: int(row[name]) for name in whole}}
+        columns = {
+            **row,
+            **{name: int(row[name]) for name in whole},
+            **{name: msgspec.json.decode(row[name]) for name in listed},
+        }
         return msgspec.convert(columns, row_type, strict=False)
 
     return convert

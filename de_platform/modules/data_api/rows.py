@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 
 from de_platform.pipeline.alerts import Severity
+from de_platform.pipeline.errors import FieldError
 from de_platform.pipeline.events import EventType, IngestionMethod
 from de_platform.pipeline.query_parsing import Vocabulary
 from de_platform.services.alert_store.interface import ALERT_FIELDS
@@ -108,8 +109,7 @@ class ErrorRow(msgspec.Struct, frozen=True, kw_only=True):
     tenant_id: str
     """Empty when it could not be told."""
     event_type: str
-    errors: str
-    """JSON text: a list of {field, message}."""
+    errors: tuple[FieldError, ...]
     raw_data: str
     created_at: Instant
     stage: str
