@@ -1,25 +1,19 @@
-"""Exact money: products and conversions in decimal, written in plain notation."""
+"""Money as decimals of any size: products and conversions, exact, written in plain notation."""
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from msgspec import Raw
 
-USD_FRACTION_DIGITS = 8
+FRACTION_DIGITS = 8
+"""Of amounts in US dollars, which are rounded to them; other amounts are written with at least as many."""
 MAX_USD_INTEGER_DIGITS = 30
 """What a column of US dollars holds: Decimal(38, 8)."""
 
-EXACT = Context(prec=120, rounding=ROUND_HALF_EVEN)
+_EXACT = Context(prec=120, rounding=ROUND_HALF_EVEN)
 """Wide enough for a product of two amounts and a rate without rounding."""
-
-_USD_STEP = Decimal(1).scaleb(-USD_FRACTION_DIGITS)
+_STEP = Decimal(1).scaleb(-FRACTION_DIGITS)
 _USD_LIMIT = Decimal(10) ** MAX_USD_INTEGER_DIGITS
-
-
-def plain(number: Decimal) -> str:
-    """Write a number without an exponent."""
-    text = str(number)
-    return text if "E" not in text else f"{number:f}"
 
 
 def texts_of(numbers: Sequence[Raw]) -> list[str]:
@@ -28,7 +22,18 @@ def texts_of(numbers: Sequence[Raw]) -> list[str]:
     return texts if len(texts) == len(numbers) else [bytes(number).decode() for number in numbers]
 
 
+def multiply(left: Decimal, right: Decimal) -> Decimal:
+    """Multiply exactly."""
+    return _EXACT.multiply(left, right)
+
+
+def write(number: Decimal) -> str:
+    """Write a number exactly, without an exponent, with at least `FRACTION_DIGITS` fraction digits."""
+    padded = _EXACT.quantize(number, _STEP)
+    return f"{padded if padded == number else number:f}"
+
+
 def to_usd(amount: Decimal, rate: Decimal) -> Decimal | None:
-    """Convert, rounding half to even at `USD_FRACTION_DIGITS`; None if the result does not fit its column."""
-    usd = EXACT.quantize(EXACT.multiply(amount, rate), _USD_STEP)
+    """Convert, rounding half to even at `FRACTION_DIGITS`; None if the result does not fit its column."""
+    usd = _EXACT.quantize(multiply(amount, rate), _STEP)
     return usd if usd < _USD_LIMIT else None

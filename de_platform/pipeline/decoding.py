@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from de_platform.pipeline.errors import FieldError, InvalidInput
 from de_platform.pipeline.events import EventType
@@ -15,6 +15,16 @@ Event = TypeVar("Event", bound=ClientEvent)
 
 Faults = tuple[FieldError, ...]
 """Everything that is wrong with an event."""
+
+
+class Decoded(NamedTuple, Generic[Event]):
+    """A batch: every row is either an event or has faults."""
+
+    rows: Sequence[int]
+    """The rows of the events, ascending."""
+    events: list[Event]
+    faults: dict[int, Faults]
+    """By row, ascending."""
 
 
 class _Decoder(Generic[Event]):
@@ -30,12 +40,22 @@ class _Decoder(Generic[Event]):
         self._arrived_at = arrived_at
         self._arrived_at_text = format_instant(arrived_at) if arrived_at is not None else None
 
-    def decode(self, raws: Sequence[bytes]) -> list[Event | Faults]:
-        """Return, for each raw event, the event or its faults."""
+    def decode(self, raws: Sequence[bytes]) -> "Decoded[Event]":
+        """Decode and check every event."""
         looked = self._glance.look(raws, tenant_id=self._tenant_id, arrived_at=self._arrived_at_text)
-        if None not in looked:
-            return [event for event in looked if event is not None]
-        return [self._examined(raw) if event is None else event for raw, event in zip(raws, looked, strict=True)]
+        if len(looked.rows) == len(raws):
+            return Decoded(looked.rows, looked.events, {})
+        found: dict[int, Event] = dict(zip(looked.rows, looked.events, strict=True))
+        faults: dict[int, Faults] = {}
+        for row, raw in enumerate(raws):
+            if row not in found:
+                examined = self._examined(raw)
+                if isinstance(examined, tuple):
+                    faults[row] = examined
+                else:
+                    found[row] = examined
+        rows = sorted(found)
+        return Decoded(rows, [found[row] for row in rows], faults)
 
     def _examined(self, raw: bytes) -> Event | Faults:
         try:

@@ -13,7 +13,7 @@ one counts as not there: so a replay after a crash answers the same.
 
 from collections.abc import Mapping, Sequence, Set
 from datetime import date, datetime, timedelta
-from enum import IntEnum
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -28,17 +28,6 @@ _DAY_CHARS = len("2026-01-31")
 _LINGER = timedelta(hours=1)
 
 
-class Verdict(IntEnum):
-    """What a message is."""
-
-    NEW = 0
-    """The first message of its event."""
-    REDELIVERY = 1
-    """A message that was taken in before."""
-    DUPLICATE = 2
-    """Another message of an event that was taken in before."""
-
-
 class Arrivals(msgspec.Struct, frozen=True, kw_only=True):
     """Messages of a batch in log order, as columns of equal length."""
 
@@ -50,12 +39,36 @@ class Arrivals(msgspec.Struct, frozen=True, kw_only=True):
     latest_at: str
     """The highest ingested_at of the batch, written by `format_instant`."""
 
+    def rows_of(self, days: Set[str], all_days: Set[str]) -> Numbers:
+        """Return the rows dated on some days; `all_days` are those that occur."""
+        if len(days) == len(all_days):
+            return np.arange(len(self.days))
+        return np.array([row for row, day in enumerate(self.days) if day in days], np.int64)
 
-class Verdicts(msgspec.Struct, frozen=True):
-    """One verdict a message, and for each duplicate the message that was first."""
+    def message_ids_of(self, rows: Numbers) -> Sequence[str]:
+        """Return the message ids of ascending rows."""
+        if len(rows) == len(self.message_ids):
+            return self.message_ids
+        chosen: list[int] = rows.tolist()
+        return [self.message_ids[row] for row in chosen]
 
-    verdicts: list[Verdict]
+
+class Verdicts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the messages of a batch are: new, unless their row is in one of these."""
+
+    count: int
+    """How many messages were decided."""
+    redelivered: list[int]
+    """Messages that were taken in before, ascending."""
     originals: dict[int, str]
+    """Duplicates, ascending: other messages of events taken in before, each with the message that was first."""
+
+    def new(self) -> Sequence[int]:
+        """Return the rows of first messages of their events."""
+        if not self.redelivered and not self.originals:
+            return range(self.count)
+        known = {*self.redelivered, *self.originals}
+        return [row for row in range(self.count) if row not in known]
 
 
 class Deduplicator:
@@ -88,7 +101,8 @@ class Deduplicator:
 
     def keys(self, texts: Sequence[str], variants: Sequence[int]) -> Uint64s:
         """Return the keys of identities; equal only where text and variant (a small number) are equal."""
-        salts = [self.salt ^ variant << _VARIANT_SHIFT for variant in variants]
+        salt_of = {variant: self.salt ^ variant << _VARIANT_SHIFT for variant in set(variants)}
+        salts = [salt_of[variant] for variant in variants]
         return _to_keys(list(map(xxhash.xxh3_128_digest, map(str.encode, texts), salts)))
 
     def undecided(self, arrivals: Arrivals) -> list[int]:
@@ -109,80 +123,70 @@ class Deduplicator:
         `stored` has, for those of `undecided` whose event is in the store, the message that is there.
         """
         if not arrivals.days:
-            return Verdicts([], {})
+            return Verdicts(count=0, redelivered=[], originals={})
         self.latest_at = max(self.latest_at, arrivals.latest_at)
         self.generations = {name: kept for name, kept in self.generations.items() if _is_kept(name, self.latest_at)}
         first_hot_day = self._first_hot_day(self.latest_at)
-        result = Verdicts([Verdict.NEW] * len(arrivals.days), {})
         days = set(arrivals.days)
-        for day in sorted(days):
-            if day >= first_hot_day:
-                rows = _rows_of(arrivals.days, {day}) if len(days) > 1 else np.arange(len(arrivals.days))
-                self._decide_hot(self._generation(day), rows, arrivals, result)
+        known: list[_Known] = [
+            self._add_hot(self._generation(day), arrivals.rows_of({day}, days), arrivals)
+            for day in sorted(days)
+            if day >= first_hot_day
+        ]
         late_days = {day for day in days if day < first_hot_day}
         if late_days:
-            self._decide_late(_rows_of(arrivals.days, late_days), arrivals, stored, result)
-        return result
+            known.append(self._add_late(arrivals.rows_of(late_days, days), arrivals, stored))
+        repeated = {row for one in known for row in one.firsts}
+        originals = {row: first for one in known for row, first in self._others(one, arrivals)}
+        return Verdicts(
+            count=len(arrivals.days),
+            redelivered=sorted(repeated - originals.keys()),
+            originals=dict(sorted(originals.items())),
+        )
 
-    def _decide_hot(self, generation: Generation, rows: Numbers, arrivals: Arrivals, result: Verdicts) -> None:
-        """Decide events of a day whose generation knows all there is to know."""
-        order: list[int] = rows.tolist()
-        added = generation.add(arrivals.keys[rows], [arrivals.message_ids[row] for row in order])
-        known = np.flatnonzero(~added.is_new)
+    def _add_hot(self, generation: Generation, rows: Numbers, arrivals: Arrivals) -> "_Known":
+        """Take in events of a day whose generation knows all there is to know."""
+        added = generation.add(arrivals.keys[rows], arrivals.message_ids_of(rows))
+        again = np.flatnonzero(~added.is_new)
         firsts = {
             row: generation.message_id(number)
-            for row, number in zip(rows[known].tolist(), added.numbers[known].tolist(), strict=True)
+            for row, number in zip(rows[again].tolist(), added.numbers[again].tolist(), strict=True)
         }
-        self._tell_apart(firsts, arrivals, [generation], generation, result)
+        return _Known(firsts, [generation], generation)
 
-    def _decide_late(self, rows: Numbers, arrivals: Arrivals, stored: Mapping[int, str], result: Verdicts) -> None:
-        """Decide events by what arrived lately, then by what the store said, and remember both for this hour."""
+    def _add_late(self, rows: Numbers, arrivals: Arrivals, stored: Mapping[int, str]) -> "_Known":
+        """Take in events by what arrived lately, then by what the store said, and remember both for this hour."""
         lately = self._generations_of_late(self.latest_at)
         firsts: dict[int, str] = {}
         for generation in lately:
             numbers = generation.find(arrivals.keys[rows])
-            known = numbers >= 0
-            for row, number in zip(rows[known].tolist(), numbers[known].tolist(), strict=True):
+            found = numbers >= 0
+            for row, number in zip(rows[found].tolist(), numbers[found].tolist(), strict=True):
                 firsts[row] = generation.message_id(number)
-            rows = rows[~known]
+            rows = rows[~found]
         hour = self._generation(self.latest_at[:_HOUR_CHARS])
         order: list[int] = rows.tolist()
         added = hour.add(arrivals.keys[rows], [stored.get(row, arrivals.message_ids[row]) for row in order])
         for position, row in enumerate(order):
             if row in stored or not added.is_new[position]:
                 firsts[row] = hour.message_id(int(added.numbers[position]))
-        self._tell_apart(firsts, arrivals, lately, hour, result)
+        return _Known(firsts, lately, hour)
 
-    def _tell_apart(
-        self,
-        firsts: Mapping[int, str],
-        arrivals: Arrivals,
-        lookup: Sequence[Generation],
-        home: Generation,
-        result: Verdicts,
-    ) -> None:
-        """Decide messages of known events, given the first message of each: redelivered, or duplicate?
+    def _others(self, known: "_Known", arrivals: Arrivals) -> Sequence[tuple[int, str]]:
+        """Return the duplicates among messages of known events, each with the message that was first.
 
         A duplicate's message id is remembered beside the identities, under a key of its own, so that its
         redelivery is not another duplicate.
         """
-        others: list[int] = []
-        for row, first in firsts.items():
-            result.verdicts[row] = Verdict.REDELIVERY
-            if first != arrivals.message_ids[row]:
-                others.append(row)
-        if not others:
-            return
-        others.sort()
-        keys = self._message_keys(others, arrivals)
-        for generation in lookup:
-            unknown = generation.find(keys) < 0
-            others, keys = [row for row, kept in zip(others, unknown, strict=True) if kept], keys[unknown]
-        added = home.add(keys, [arrivals.message_ids[row] for row in others])
-        for position in np.flatnonzero(added.is_new).tolist():
-            row = others[position]
-            result.verdicts[row] = Verdict.DUPLICATE
-            result.originals[row] = firsts[row]
+        rows = sorted(row for row, first in known.firsts.items() if first != arrivals.message_ids[row])
+        if not rows:
+            return ()
+        keys = self._message_keys(rows, arrivals)
+        for generation in known.lookup:
+            unseen = generation.find(keys) < 0
+            rows, keys = [row for row, its in zip(rows, unseen, strict=True) if its], keys[unseen]
+        added = known.home.add(keys, [arrivals.message_ids[row] for row in rows])
+        return [(rows[position], known.firsts[rows[position]]) for position in np.flatnonzero(added.is_new).tolist()]
 
     def _message_keys(self, rows: Sequence[int], arrivals: Arrivals) -> Uint64s:
         digests = [
@@ -192,7 +196,9 @@ class Deduplicator:
         return _to_keys(digests)
 
     def _generation(self, name: str) -> Generation:
-        return self.generations.setdefault(name, Generation(name))
+        if name not in self.generations:
+            self.generations[name] = Generation(name)
+        return self.generations[name]
 
     def _generations_of_late(self, latest_at: str) -> list[Generation]:
         """Return where events that are not of a hot day may be found."""
@@ -208,15 +214,19 @@ class Deduplicator:
         return max(yesterday.isoformat(), self.complete_from)
 
 
+class _Known(NamedTuple):
+    """Messages of known events, each with the first one; where else to look for them, and where to remember them."""
+
+    firsts: dict[int, str]
+    lookup: Sequence[Generation]
+    home: Generation
+
+
 def _to_keys(digests: Sequence[bytes]) -> Uint64s:
     """Return digests of 16 bytes as rows of two words."""
     if not digests:
         return np.empty((0, 2), np.uint64)
     return np.frombuffer(b"".join(digests), np.uint64).reshape(-1, 2)
-
-
-def _rows_of(days: Sequence[str], wanted: Set[str]) -> Numbers:
-    return np.array([row for row, day in enumerate(days) if day in wanted], np.int64)
 
 
 def _is_hour(name: str) -> bool:

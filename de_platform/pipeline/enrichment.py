@@ -1,13 +1,15 @@
 """Splice what the normaliser adds into the client's own bytes, a batch of one type at a time."""
 
 from collections.abc import Sequence
-from itertools import repeat
+from operator import itemgetter
 
 import msgspec
 from msgspec import UNSET
 
 from de_platform.pipeline.events import EventType
-from de_platform.pipeline.shapes import StampedEvent, column
+from de_platform.pipeline.shapes import StampedEvent, column, count_set
+
+_BRACE = {ord("}")}
 
 
 def identity_members(event_type: EventType, events: Sequence[StampedEvent], primary_keys: Sequence[str]) -> list[str]:
@@ -15,27 +17,32 @@ def identity_members(event_type: EventType, events: Sequence[StampedEvent], prim
 
     The order id of an order that does not say one is its own id.
     """
-    keys = _quoted(primary_keys)
+    ids = column(events, "id")
+    if _need_escapes(ids):
+        ids, primary_keys = list(map(_escaped, ids)), list(map(_escaped, primary_keys))
     if event_type is not EventType.ORDER:
-        return [f',"primary_key":{key}' for key in keys]
+        return [f',"primary_key":"{key}"' for key in primary_keys]
     order_ids = column(events, "order_id")
-    ids = _quoted(column(events, "id"))
+    if count_set(order_ids) == 0:
+        return [f',"primary_key":"{key}","order_id":"{id_}"' for key, id_ in zip(primary_keys, ids, strict=True)]
     return [
-        f',"primary_key":{key},"order_id":{id_}' if order_id is UNSET else f',"primary_key":{key}'
-        for key, id_, order_id in zip(keys, ids, order_ids, strict=True)
+        f',"primary_key":"{key}","order_id":"{id_}"' if order_id is UNSET else f',"primary_key":"{key}"'
+        for key, id_, order_id in zip(primary_keys, ids, order_ids, strict=True)
     ]
 
 
 def splice(raws: Sequence[bytes], tails: Sequence[str]) -> list[bytes]:
     """Append to each JSON object, which has members, more of them, each after a comma; `tails` end with a brace."""
-    if all(map(bytes.endswith, raws, repeat(b"}"))):
+    if set(map(itemgetter(-1), raws)) <= _BRACE:
         return [raw[:-1] + tail.encode() for raw, tail in zip(raws, tails, strict=True)]
     return [raw[: raw.rindex(b"}")] + tail.encode() for raw, tail in zip(raws, tails, strict=True)]
 
 
-def _quoted(texts: Sequence[str]) -> list[str]:
-    """Return texts without control characters as JSON strings."""
+def _need_escapes(texts: Sequence[str]) -> bool:
+    """Say whether one of these texts, which have no control characters, cannot stand in JSON as it is."""
     together = "".join(texts)
-    if '"' in together or "\\" in together:
-        return [msgspec.json.encode(text).decode() for text in texts]
-    return [f'"{text}"' for text in texts]
+    return '"' in together or "\\" in together
+
+
+def _escaped(text: str) -> str:
+    return msgspec.json.encode(text)[1:-1].decode()

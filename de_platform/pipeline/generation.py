@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import msgspec
-import numpy as np
 
 from de_platform.pipeline.key_table import Added, KeyTable, Numbers, Uint64s
 from de_platform.pipeline.message_pool import MessagePool
@@ -61,9 +60,9 @@ class Generation:
         """Return the entry of each key, -1 where it is not in this generation."""
         return self._table.find(keys)
 
-    def add(self, keys: Uint64s, message_ids: list[str]) -> Added:
+    def add(self, keys: Uint64s, message_ids: Sequence[str]) -> Added:
         """Add keys that are not there, with the messages that brought them."""
-        return self._table.add(keys, np.array(self._messages.refer(message_ids), np.uint64))
+        return self._table.add(keys, self._messages.refer(message_ids))
 
     def message_id(self, number: int) -> str:
         """Return the message that brought an entry."""

@@ -14,16 +14,16 @@ to it. The proof rests on the shapes, which know no other field, and on counting
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import repeat
-from operator import attrgetter, contains, countOf
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
+import numpy as np
 from msgspec import UNSET, Raw
 
 from de_platform.pipeline.amounts import texts_of
 from de_platform.pipeline.currencies import CURRENCIES
 from de_platform.pipeline.instants import are_timely, is_instant, is_timely
-from de_platform.pipeline.shapes import ClientEvent, Order, column
+from de_platform.pipeline.shapes import ClientEvent, Order, column, count_set, unset_rows
 from de_platform.pipeline.validation import (
     MARKET,
     MAX_ADDITIONAL_FIELDS_BYTES,
@@ -40,9 +40,17 @@ _CANONICAL_CHARS = len("2026-01-31T09:30:00.123456Z")
 _REMEMBERED = 10_000
 _NUMBERS = ("quantity", "price", "amount")
 _ANY_NUMBER = Raw(b"1")
+_MARK = np.uint8(ord('"'))
 _OPTIONAL_TEXTS = ("client_id", "order_id", "supersedes", "replayed_at")
 _MARKS_OF_TEXT = 4
 _MARKS_OF_NUMBER = 2
+
+
+class Looked(NamedTuple, Generic[Event]):
+    """Surely valid events, and the rows that they were decoded from, ascending."""
+
+    rows: Sequence[int]
+    events: list[Event]
 
 
 class Glance(Generic[Event]):
@@ -58,36 +66,35 @@ class Glance(Generic[Event]):
         if self._may_lack_price:
             self._marks += _MARKS_OF_NUMBER
 
-    def look(self, raws: Sequence[bytes], *, tenant_id: str | None, arrived_at: str | None) -> list[Event | None]:
-        """Return each event, or None where it is doubtful.
+    def look(self, raws: Sequence[bytes], *, tenant_id: str | None, arrived_at: str | None) -> "Looked[Event]":
+        """Tell events that are surely valid from doubtful ones.
 
         `tenant_id` is the tenant that all must name, if bound. `arrived_at` is the arrival of all, written by
         `format_instant`, or None for stamped events, which say it themselves.
         """
-        rows, events = self._decoded(raws)
+        together = b"".join(raws)
+        rows, events = self._decoded(raws, all_plain=is_plain(together))
         whole = len(rows) == len(raws)
         kept = raws if whole else [raws[row] for row in rows]
         doubtful = {
-            *self._doubtful_marks(kept, events),
-            *_doubtful_sizes_and_blanks(kept),
+            *self._doubtful_marks(kept, events, together),
             *self._doubtful_numbers(events),
-            *_not_allowed([event.currency for event in events], CURRENCIES.__contains__),
-            *_not_allowed(
-                [event.tenant_id for event in events], _is_tenant_id if tenant_id is None else tenant_id.__eq__
-            ),
+            *_not_allowed(column(events, "currency"), CURRENCIES.__contains__),
+            *_not_allowed(column(events, "tenant_id"), _is_tenant_id if tenant_id is None else tenant_id.__eq__),
             *_doubtful_times(events, arrived_at),
         }
+        if b" " in together:
+            doubtful.update(row for row, raw in enumerate(kept) if b'" ' in raw)
+        if max(map(len, raws), default=0) > MAX_EVENT_BYTES:
+            doubtful.update(row for row, raw in enumerate(kept) if len(raw) > MAX_EVENT_BYTES)
         if whole and not doubtful:
-            return list[Event | None](events)
-        looked: list[Event | None] = [None] * len(raws)
-        for position, row in enumerate(rows):
-            if position not in doubtful:
-                looked[row] = events[position]
-        return looked
+            return Looked(rows, events)
+        sure = [position for position in range(len(rows)) if position not in doubtful]
+        return Looked([rows[position] for position in sure], [events[position] for position in sure])
 
-    def _decoded(self, raws: Sequence[bytes]) -> tuple[Sequence[int], list[Event]]:
+    def _decoded(self, raws: Sequence[bytes], *, all_plain: bool) -> tuple[Sequence[int], list[Event]]:
         """Decode what is plain and fits the shape; return the rows of that, and the events."""
-        if is_plain(b"".join(raws)):
+        if all_plain:
             try:
                 return range(len(raws)), list(map(self._decode, raws))
             except _MALFORMED:
@@ -109,18 +116,27 @@ class Glance(Generic[Event]):
         except _MALFORMED:
             return None
 
-    def _doubtful_marks(self, raws: Sequence[bytes], events: Sequence[Event]) -> Iterable[int]:
+    def _doubtful_marks(self, raws: Sequence[bytes], events: Sequence[Event], together: bytes) -> Iterable[int]:
         """Return rows whose quotation marks are not those of the fields that were found.
 
-        What was found is a lower bound of what is there. So once the marks are accounted for there is
-        nothing else, and no more optional fields need to be looked for.
+        What was found is a lower bound of what is there, in every row. So when the sums over all rows are
+        equal they are equal in every row, and once they are, there are no more optional fields to look for.
         """
+        unpriced = self._rows_without_price(events)
+        surplus = _marks_in(together) - self._marks * len(events) + _MARKS_OF_NUMBER * len(unpriced)
+        for name in self._optional_texts:
+            if not surplus:
+                return ()
+            surplus -= _MARKS_OF_TEXT * count_set(column(events, name))
+        return self._rows_with_other_marks(raws, events, unpriced) if surplus else ()
+
+    def _rows_with_other_marks(
+        self, raws: Sequence[bytes], events: Sequence[Event], unpriced: Sequence[int]
+    ) -> Iterable[int]:
         surplus = [marks - self._marks for marks in map(bytes.count, raws, repeat(b'"'))]
-        for row in self._rows_without_price(events):
+        for row in unpriced:
             surplus[row] += _MARKS_OF_NUMBER
         for name in self._optional_texts:
-            if not any(surplus):
-                return ()
             surplus = [
                 marks if text is UNSET else marks - _MARKS_OF_TEXT
                 for marks, text in zip(surplus, column(events, name), strict=True)
@@ -148,9 +164,7 @@ class Glance(Generic[Event]):
         return doubtful
 
     def _rows_without_price(self, events: Sequence[Event]) -> Sequence[int]:
-        if not self._may_lack_price or countOf(map(attrgetter("price"), events), UNSET) == 0:
-            return ()
-        return [row for row, price in enumerate(column(events, "price")) if price is UNSET]
+        return unset_rows(column(events, "price")) if self._may_lack_price else ()
 
 
 def is_plain(data: bytes) -> bool:
@@ -160,6 +174,10 @@ def is_plain(data: bytes) -> bool:
 
 def _marks_of(field: msgspec.structs.FieldInfo) -> int:
     return _MARKS_OF_NUMBER if field.type is Raw else _MARKS_OF_TEXT
+
+
+def _marks_in(data: bytes) -> int:
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == _MARK))
 
 
 def _marks_of_object(event: ClientEvent) -> int:
@@ -180,18 +198,12 @@ def _is_modest(raw: bytes, event: ClientEvent) -> bool:
     )
 
 
-def _doubtful_sizes_and_blanks(raws: Sequence[bytes]) -> Iterable[int]:
-    if max(map(len, raws), default=0) <= MAX_EVENT_BYTES and not any(map(contains, raws, repeat(b" "))):
-        return ()
-    return [row for row, raw in enumerate(raws) if len(raw) > MAX_EVENT_BYTES or b'" ' in raw]
-
-
 def _are_amounts(texts: Sequence[str]) -> bool:
     """Say whether texts of JSON scalars are all plain positive numbers with few digits."""
     return (
         max(map(len, texts), default=0) <= _MAX_NUMBER_CHARS
         and "".join(texts).replace(".", "").isdigit()
-        and all(map(str.strip, texts, repeat("0.")))
+        and (min(texts) >= "1" or all(map(str.strip, texts, repeat("0."))))
     )
 
 
@@ -203,26 +215,23 @@ def _not_allowed(values: Sequence[str], is_allowed: Callable[[str], bool]) -> It
 
 def _doubtful_times(events: Sequence[ClientEvent], arrived_at: str | None) -> Iterable[int]:
     times = column(events, "transact_time")
-    if arrived_at is not None:
-        arrivals = [arrived_at] * len(times)
-        doubtful: set[int] = set()
-    else:
+    if arrived_at is None:
         arrivals = column(events, "ingested_at")
-        replays = [
-            text if text is not UNSET else arrival
-            for text, arrival in zip(column(events, "replayed_at"), arrivals, strict=True)
-        ]
-        doubtful = {*_not_allowed(arrivals, _is_canonical), *_not_allowed(replays, _is_canonical)}
-    if are_timely(times, arrivals):
-        return doubtful
-    return {
-        *doubtful,
-        *(
-            row
-            for row, both in enumerate(zip(times, arrivals, strict=True))
-            if row not in doubtful and not is_timely(*both)
-        ),
-    }
+        doubtful = {*_not_allowed(arrivals, _is_canonical), *_doubtful_replays(events)}
+    else:
+        arrivals = [arrived_at] * len(times)
+        doubtful = set[int]()
+    if not are_timely(times, arrivals):
+        pairs = enumerate(zip(times, arrivals, strict=True))
+        doubtful.update(row for row, (time, arrival) in pairs if row not in doubtful and not is_timely(time, arrival))
+    return doubtful
+
+
+def _doubtful_replays(events: Sequence[ClientEvent]) -> Iterable[int]:
+    texts = column(events, "replayed_at")
+    if count_set(texts) == 0:
+        return ()
+    return [row for row, text in enumerate(texts) if text is not UNSET and not _is_canonical(text)]
 
 
 _is_tenant_id = lru_cache(_REMEMBERED)(is_tenant_id)

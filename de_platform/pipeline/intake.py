@@ -91,23 +91,23 @@ def take_in(
     input log that they came from. Faulty events never raise.
     """
     decoder = ClientDecoder(submission.event_type, tenant_id=submission.tenant_id, arrived_at=submission.received_at)
+    decoded = decoder.decode(raw_events)
     stamps = _Stamps(submission)
-    messages: list[Message] = []
+    by_row: dict[int, Message] = {}
+    for row, event in zip(decoded.rows, decoded.events, strict=True):
+        origin = origins[row] if origins else ""
+        by_row[row] = stamps.message(event.tenant_id, raw_events[row], positions[row], origin)
     rejections: list[Rejection] = []
     rejected_tenants: list[str] = []
-    for index, event in enumerate(decoder.decode(raw_events)):
-        raw, position = raw_events[index], positions[index]
-        origin = origins[index] if origins else ""
-        if isinstance(event, tuple):
-            rejections.append(Rejection(position, event))
-            refusal = reject(submission, raw, position=position, errors=event, origin=origin)
-            rejected_tenants.append(refusal.key)
-            messages.append(refusal)
-        else:
-            messages.append(stamps.message(event.tenant_id, raw, position, origin))
+    for row, errors in decoded.faults.items():
+        origin = origins[row] if origins else ""
+        refusal = reject(submission, raw_events[row], position=positions[row], errors=errors, origin=origin)
+        rejections.append(Rejection(positions[row], errors))
+        rejected_tenants.append(refusal.key)
+        by_row[row] = refusal
     accepted = stamps.accepted
     return Intake(
-        messages=messages,
+        messages=[by_row[row] for row in range(len(raw_events))],
         accepted=sum(accepted.values()),
         rejections=rejections,
         tallies={

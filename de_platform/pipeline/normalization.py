@@ -6,6 +6,7 @@ waits or knows the time.
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from itertools import groupby
 
 import msgspec
 
@@ -14,7 +15,7 @@ from de_platform.pipeline.decoding import Faults, StampedDecoder
 from de_platform.pipeline.dedup import Arrivals, Deduplicator
 from de_platform.pipeline.errors import FieldError
 from de_platform.pipeline.events import EventType, Header
-from de_platform.pipeline.instants import utc_day
+from de_platform.pipeline.instants import utc_days
 from de_platform.pipeline.messages import Batch, Record
 from de_platform.pipeline.refusals import claims_of
 from de_platform.pipeline.shapes import StampedEvent, column
@@ -103,8 +104,8 @@ class Reader:
     def read(self, batch: Batch) -> Reading:
         """Decode and check every record."""
         by_type: dict[str, list[Record]] = {}
-        for record in batch.records:
-            by_type.setdefault(record.headers.get(Header.EVENT_TYPE, ""), []).append(record)
+        for event_type, records in groupby(batch.records, _claimed_type):
+            by_type.setdefault(event_type, []).extend(records)
         lots: list[Lot] = []
         refused: list[Refused] = []
         for event_type, records in self._sorted_out(by_type, refused).items():
@@ -126,16 +127,18 @@ class Reader:
         return known
 
     def _read(self, event_type: EventType, records: list[Record], refused: list[Refused]) -> Lot:
-        decoded = self._decoders[event_type.value].decode([record.value for record in records])
-        events = [event for event in decoded if not isinstance(event, tuple)]
-        if len(events) < len(records):
-            for record, event in zip(records, decoded, strict=True):
-                if isinstance(event, tuple):
-                    refused.append(self._refused(record, event))
-            records = [record for record, event in zip(records, decoded, strict=True) if not isinstance(event, tuple)]
-        days = list(map(utc_day, column(events, "transact_time")))
-        prefixes = {tenant_id: f"{tenant_id}_{event_type.value}_" for tenant_id in set(column(events, "tenant_id"))}
-        keys = [f"{prefixes[event.tenant_id]}{event.id}_{day}" for event, day in zip(events, days, strict=True)]
+        decoded = self._decoders[event_type.value].decode(column(records, "value"))
+        refused += [self._refused(records[row], faults) for row, faults in decoded.faults.items()]
+        if decoded.faults:
+            records = [records[row] for row in decoded.rows]
+        events = decoded.events
+        days = utc_days(column(events, "transact_time"))
+        tenant_ids = column(events, "tenant_id")
+        prefixes = {tenant_id: f"{tenant_id}_{event_type.value}_" for tenant_id in set(tenant_ids)}
+        keys = [
+            f"{prefixes[tenant_id]}{id_}_{day}"
+            for tenant_id, id_, day in zip(tenant_ids, column(events, "id"), days, strict=True)
+        ]
         return Lot(event_type=event_type, records=records, events=events, days=days, primary_keys=keys)
 
     def _refused(self, record: Record, errors: Faults) -> Refused:
@@ -143,6 +146,10 @@ class Reader:
         event_type = claims.event_type if claims.event_type in self._decoders else next(iter(self._decoders))
         tenant_id = claims.tenant_id if is_tenant_id(claims.tenant_id) else ""
         return Refused(record, Kind(EventType(event_type), tenant_id), Fault.INVALID, errors)
+
+
+def _claimed_type(record: Record) -> str:
+    return record.headers.get(Header.EVENT_TYPE, "")
 
 
 def value(lot: Lot, rates: RateTable, refused: list[Refused]) -> Valued:

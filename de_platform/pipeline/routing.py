@@ -9,14 +9,18 @@ from typing import NamedTuple
 
 import msgspec
 
-from de_platform.pipeline.dedup import Verdict, Verdicts
+from de_platform.pipeline.dedup import Verdicts
 from de_platform.pipeline.enrichment import identity_members, splice
 from de_platform.pipeline.events import Header, Origin
 from de_platform.pipeline.messages import Message
 from de_platform.pipeline.normalization import Lot, Refused, Valued
 from de_platform.pipeline.refusals import refuse
 from de_platform.pipeline.shapes import column
-from de_platform.pipeline.topics import ALGOS_TOPIC, DUPLICATES, PERSISTENCE_TOPIC
+from de_platform.pipeline.topics import ALGOS_TOPIC, DUPLICATES, NORMALIZATION_ERRORS, PERSISTENCE_TOPIC
+
+_TENANT_ID, _EVENT_TYPE, _INGESTION_METHOD = Header.TENANT_ID, Header.EVENT_TYPE, Header.INGESTION_METHOD
+_INGESTED_AT, _MESSAGE_ID, _ORIGIN = Header.INGESTED_AT, Header.MESSAGE_ID, Header.ORIGIN
+"""Bound here because they are looked up for every event."""
 
 
 class Judged(NamedTuple):
@@ -56,112 +60,125 @@ class _Duplicate(msgspec.Struct, frozen=True, kw_only=True):
     original_event: msgspec.Raw
 
 
-class _Placed(NamedTuple):
-    """Messages, and the offsets of the records that they were made from."""
+class _Track(NamedTuple):
+    """Messages for one topic, and the offsets of the records that they were made from, ascending."""
 
+    topic: str
     offsets: list[int]
     messages: list[Message]
 
 
-def route(routing: Routing, judged: Sequence[Judged], refused: Sequence[Refused]) -> list[Message]:
-    """Return all messages of a batch."""
-    offsets: list[int] = []
-    messages: list[Message] = []
+def route(routing: Routing, judged: Sequence[Judged], refused: Sequence[Refused]) -> Mapping[str, list[Message]]:
+    """Return all messages of a batch, by topic."""
+    tracks: dict[str, list[_Track]] = {}
     for valued, verdicts in judged:
-        new = [row for row, verdict in enumerate(verdicts.verdicts) if verdict is Verdict.NEW]
-        for placed in (
-            _events(routing, valued if len(new) == len(valued.members) else valued.only(new)),
-            _duplicates(routing, valued.lot, verdicts),
-        ):
-            offsets += placed.offsets
-            messages += placed.messages
-    if len(judged) > 1:
-        messages = [message for _, message in sorted(zip(offsets, messages, strict=True), key=itemgetter(0))]
-    return messages + [_error(routing, one) for one in sorted(refused, key=lambda one: one.record.offset)]
+        for track in _tracks(routing, valued, verdicts):
+            tracks.setdefault(track.topic, []).append(track)
+    messages = {topic: _merged(its_tracks) for topic, its_tracks in tracks.items()}
+    if refused:
+        in_order = sorted(refused, key=lambda one: one.record.offset)
+        messages[NORMALIZATION_ERRORS] = [_error(routing, one) for one in in_order]
+    return messages
 
 
-def _events(routing: Routing, valued: Valued) -> _Placed:
+def _tracks(routing: Routing, valued: Valued, verdicts: Verdicts) -> list[_Track]:
+    new = verdicts.new()
+    tracks = _events(routing, valued if len(new) == verdicts.count else valued.only(new))
+    if verdicts.originals:
+        tracks.append(_duplicates(routing, valued.lot, verdicts))
+    return tracks
+
+
+def _merged(tracks: Sequence[_Track]) -> list[Message]:
+    """Bring the messages of one topic into log order."""
+    if len(tracks) == 1:
+        return tracks[0].messages
+    placed = [pair for track in tracks for pair in zip(track.offsets, track.messages, strict=True)]
+    return [message for _, message in sorted(placed, key=itemgetter(0))]
+
+
+def _events(routing: Routing, valued: Valued) -> list[_Track]:
     """Make the enriched events for the store and, of tenants in realtime mode, the same for the algorithms."""
-    lot = valued.lot
-    offsets = [record.offset for record in lot.records]
-    log = f"{routing.topic}:{routing.partition}:"
+    lot, partition = valued.lot, routing.partition
+    offsets = column(lot.records, "offset")
+    log = f"{routing.topic}:{partition}:"
     origins = [f"{log}{offset}" for offset in offsets]
     stamp = f',"normalized_at":"{routing.normalized_at}","origin":"'
     names = identity_members(lot.event_type, lot.events, lot.primary_keys)
     tails = [
         f'{name}{worth}{stamp}{origin}"}}' for name, worth, origin in zip(names, valued.members, origins, strict=True)
     ]
-    values = splice([record.value for record in lot.records], tails)
-    headers = _headers(lot, origins)
     tenant_ids = column(lot.events, "tenant_id")
-    topic, partition = PERSISTENCE_TOPIC[lot.event_type], routing.partition
-    stored = [
-        Message(topic=topic, key=tenant_id, value=value, headers=its_headers, partition=partition)
-        for tenant_id, value, its_headers in zip(tenant_ids, values, headers, strict=True)
-    ]
+    parts = list(zip(tenant_ids, splice(column(lot.records, "value"), tails), _headers(lot, origins), strict=True))
+    stored, evaluated = PERSISTENCE_TOPIC[lot.event_type], ALGOS_TOPIC[lot.event_type]
+    tracks = [_track(stored, partition, offsets, parts)]
     realtime = {tenant_id for tenant_id in set(tenant_ids) if routing.is_realtime(tenant_id)}
-    topic = ALGOS_TOPIC[lot.event_type]
-    evaluated = [
-        (offset, Message(topic=topic, key=tenant_id, value=value, headers=its_headers, partition=partition))
-        for offset, tenant_id, value, its_headers in zip(offsets, tenant_ids, values, headers, strict=True)
-        if tenant_id in realtime
+    if len(realtime) == len(set(tenant_ids)):
+        tracks.append(_track(evaluated, partition, offsets, parts))
+    elif realtime:
+        rows = [row for row, tenant_id in enumerate(tenant_ids) if tenant_id in realtime]
+        tracks.append(_track(evaluated, partition, [offsets[row] for row in rows], [parts[row] for row in rows]))
+    return tracks
+
+
+def _track(
+    topic: str, partition: int, offsets: list[int], parts: Sequence[tuple[str, bytes, Mapping[str, str]]]
+) -> _Track:
+    messages = [
+        Message(topic=topic, key=key, value=value, headers=headers, partition=partition)
+        for key, value, headers in parts
     ]
-    return _Placed(
-        offsets + [offset for offset, _ in evaluated],
-        stored + [message for _, message in evaluated],
-    )
+    return _Track(topic, offsets, messages)
 
 
 def _headers(lot: Lot, origins: Sequence[str]) -> list[Mapping[str, str]]:
     event_type = lot.event_type.value
-    tenant_id, type_, method = Header.TENANT_ID, Header.EVENT_TYPE, Header.INGESTION_METHOD
-    ingested_at, message_id, origin = Header.INGESTED_AT, Header.MESSAGE_ID, Header.ORIGIN
     return [
         {
-            tenant_id: event.tenant_id,
-            type_: event_type,
-            method: event.ingestion_method,
-            ingested_at: event.ingested_at,
-            message_id: event.message_id,
-            origin: its_origin,
+            _TENANT_ID: event.tenant_id,
+            _EVENT_TYPE: event_type,
+            _INGESTION_METHOD: event.ingestion_method,
+            _INGESTED_AT: event.ingested_at,
+            _MESSAGE_ID: event.message_id,
+            _ORIGIN: origin,
         }
-        for event, its_origin in zip(lot.events, origins, strict=True)
+        for event, origin in zip(lot.events, origins, strict=True)
     ]
 
 
-def _duplicates(routing: Routing, lot: Lot, verdicts: Verdicts) -> _Placed:
+def _duplicates(routing: Routing, lot: Lot, verdicts: Verdicts) -> _Track:
     """Make a message for each duplicate, with its whole event and the message that was first."""
-    if not verdicts.originals:
-        return _Placed([], [])
-    rows = sorted(verdicts.originals)
+    rows = list(verdicts.originals)
     chosen = lot.only(rows)
-    offsets = [record.offset for record in chosen.records]
+    offsets: list[int] = column(chosen.records, "offset")
     origins = [str(routing.origin(offset)) for offset in offsets]
-    messages: list[Message] = []
-    for position, headers in enumerate(_headers(chosen, origins)):
-        event = chosen.events[position]
-        body = _Duplicate(
-            event_type=event.event_type,
-            primary_key=chosen.primary_keys[position],
-            message_id=event.message_id,
-            original_message_id=verdicts.originals[rows[position]],
-            tenant_id=event.tenant_id,
-            received_at=event.ingested_at,
-            ingestion_method=event.ingestion_method,
-            submission_id=event.submission_id,
-            origin=origins[position],
-            original_event=msgspec.Raw(chosen.records[position].value),
+    headers = _headers(chosen, origins)
+    messages = [
+        Message(
+            topic=DUPLICATES,
+            key=event.tenant_id,
+            value=msgspec.json.encode(
+                _Duplicate(
+                    event_type=event.event_type,
+                    primary_key=primary_key,
+                    message_id=event.message_id,
+                    original_message_id=verdicts.originals[row],
+                    tenant_id=event.tenant_id,
+                    received_at=event.ingested_at,
+                    ingestion_method=event.ingestion_method,
+                    submission_id=event.submission_id,
+                    origin=its_headers[_ORIGIN],
+                    original_event=msgspec.Raw(record.value),
+                )
+            ),
+            headers=its_headers,
+            partition=routing.partition,
         )
-        messages.append(
-            Message(
-                topic=DUPLICATES,
-                key=event.tenant_id,
-                value=msgspec.json.encode(body),
-                headers=headers,
-                partition=routing.partition,
-            )
+        for row, record, event, primary_key, its_headers in zip(
+            rows, chosen.records, chosen.events, chosen.primary_keys, headers, strict=True
         )
-    return _Placed(offsets, messages)
+    ]
+    return _Track(DUPLICATES, offsets, messages)
 
 
 def _error(routing: Routing, refused: Refused) -> Message:

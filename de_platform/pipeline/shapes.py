@@ -3,14 +3,14 @@
 Numbers stay raw text (exact), times stay text. A struct from `decoding` has passed every rule.
 """
 
-from collections.abc import Sequence
-from operator import attrgetter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from de_platform.pipeline.events import EventType
+from de_platform.pipeline.messages import Record
 
 MAX_TEXT_CHARS = 256
 
@@ -125,6 +125,39 @@ STAMPED_SHAPES: dict[EventType, type[StampedEvent]] = {
 }
 
 
-def column(events: Sequence[ClientEvent], name: str) -> list[Any]:
-    """Return one field of all events, as the shapes declare it."""
-    return list(map(attrgetter(name), events))
+def column(rows: Sequence[ClientEvent | Record], name: str) -> list[Any]:
+    """Return one field of all events or records, with the type that they declare."""
+    return _COLUMNS[name](rows)
+
+
+def count_set(values: Sequence[object]) -> int:
+    """Count the rows that have an optional field."""
+    return len([value for value in values if value is not UNSET])
+
+
+def unset_rows(values: Sequence[object]) -> list[int]:
+    """Return the rows that lack an optional field."""
+    if count_set(values) == len(values):
+        return []
+    return [row for row, value in enumerate(values) if value is UNSET]
+
+
+_COLUMNS: Mapping[str, Callable[[Sequence[Any]], list[Any]]] = {
+    "id": lambda rows: [row.id for row in rows],
+    "tenant_id": lambda rows: [row.tenant_id for row in rows],
+    "transact_time": lambda rows: [row.transact_time for row in rows],
+    "currency": lambda rows: [row.currency for row in rows],
+    "quantity": lambda rows: [row.quantity for row in rows],
+    "price": lambda rows: [row.price for row in rows],
+    "amount": lambda rows: [row.amount for row in rows],
+    "order_type": lambda rows: [row.order_type for row in rows],
+    "order_id": lambda rows: [row.order_id for row in rows],
+    "client_id": lambda rows: [row.client_id for row in rows],
+    "supersedes": lambda rows: [row.supersedes for row in rows],
+    "message_id": lambda rows: [row.message_id for row in rows],
+    "ingested_at": lambda rows: [row.ingested_at for row in rows],
+    "replayed_at": lambda rows: [row.replayed_at for row in rows],
+    "offset": lambda rows: [row.offset for row in rows],
+    "value": lambda rows: [row.value for row in rows],
+}
+"""Spelt out, because the interpreter reads an attribute that it can see in half the time of one that it is told."""

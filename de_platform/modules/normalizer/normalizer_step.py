@@ -98,9 +98,9 @@ class NormalizerStep(Step[NormalizerState]):
             normalized_at=format_instant(self._clock.now()),
             is_realtime=self._is_realtime,
         )
-        messages = route(routing, judged, refused)
-        self._report.batch(batch, judged, refused, messages, seconds=self._clock.monotonic_seconds() - started)
-        return messages
+        by_topic = route(routing, judged, refused)
+        self._report.batch(batch, judged, refused, by_topic, seconds=self._clock.monotonic_seconds() - started)
+        return [message for messages in by_topic.values() for message in messages]
 
     def snapshot(self, state: NormalizerState) -> Snapshot:
         state.in_flight = take_snapshot(state.dedup)

@@ -1,9 +1,9 @@
 """What the normaliser says about its work: metrics and one log line, once a batch."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from de_platform.pipeline.dedup import Verdict
+from de_platform.pipeline.dedup import Verdicts
 from de_platform.pipeline.messages import Batch, Message
 from de_platform.pipeline.normalization import Kind, Refused
 from de_platform.pipeline.routing import Judged
@@ -25,26 +25,28 @@ class Report:
         batch: Batch,
         judged: Sequence[Judged],
         refused: Sequence[Refused],
-        messages: Sequence[Message],
+        by_topic: Mapping[str, Sequence[Message]],
         *,
         seconds: float,
     ) -> None:
         """Report one batch that took some seconds."""
         errors = Counter([one.kind for one in refused])
-        verdicts = {verdict: _kinds(judged, verdict) for verdict in Verdict}
-        self._count_received(batch.topic, sum(verdicts.values(), errors))
+        new = _kinds(judged, lambda verdicts: verdicts.new())
+        duplicates = _kinds(judged, lambda verdicts: list(verdicts.originals))
+        redeliveries = _kinds(judged, lambda verdicts: verdicts.redelivered)
+        self._count_received(batch.topic, new + duplicates + redeliveries + errors)
         for status, kinds in (
-            ("ok", verdicts[Verdict.NEW]),
+            ("ok", new),
             ("error", errors),
-            ("duplicate", verdicts[Verdict.DUPLICATE]),
-            ("redelivery", verdicts[Verdict.REDELIVERY]),
+            ("duplicate", duplicates),
+            ("redelivery", redeliveries),
         ):
             self._count_status(status, kinds)
         self._count_faults(refused)
-        self._count_repeated("external", verdicts[Verdict.DUPLICATE])
-        self._count_repeated("internal", verdicts[Verdict.REDELIVERY])
-        for topic, count in Counter([message.topic for message in messages]).items():
-            self._metrics.counter("kafka_messages_published_total", count, service=self._service, topic=topic)
+        self._count_repeated("external", duplicates)
+        self._count_repeated("internal", redeliveries)
+        for topic, messages in by_topic.items():
+            self._metrics.counter("kafka_messages_published_total", len(messages), service=self._service, topic=topic)
         self._metrics.histogram("processing_duration_seconds", seconds, service=self._service, operation="normalize")
         self._log.debug(
             "batch normalized",
@@ -52,10 +54,10 @@ class Report:
             partition=batch.partition,
             first_offset=batch.records[0].offset,
             records=len(batch.records),
-            processed=verdicts[Verdict.NEW].total(),
+            processed=new.total(),
             errors=errors.total(),
-            duplicates=verdicts[Verdict.DUPLICATE].total(),
-            redeliveries=verdicts[Verdict.REDELIVERY].total(),
+            duplicates=duplicates.total(),
+            redeliveries=redeliveries.total(),
         )
 
     def _count_received(self, topic: str, kinds: Counter[Kind]) -> None:
@@ -101,15 +103,15 @@ class Report:
             )
 
 
-def _kinds(judged: Sequence[Judged], verdict: Verdict) -> Counter[Kind]:
-    """Count the events with a verdict."""
+def _kinds(judged: Sequence[Judged], rows_of: Callable[[Verdicts], Sequence[int]]) -> Counter[Kind]:
+    """Count some of the events by kind."""
     kinds: Counter[Kind] = Counter()
     for valued, verdicts in judged:
-        lot = valued.lot
-        if verdict not in verdicts.verdicts:
+        rows = rows_of(verdicts)
+        if not rows:
             continue
-        tenant_ids = column(lot.events, "tenant_id")
-        chosen = [tenant for tenant, its in zip(tenant_ids, verdicts.verdicts, strict=True) if its is verdict]
+        tenant_ids = column(valued.lot.events, "tenant_id")
+        chosen = tenant_ids if len(rows) == len(tenant_ids) else [tenant_ids[row] for row in rows]
         for tenant_id, count in Counter(chosen).items():
-            kinds[Kind(lot.event_type, tenant_id)] += count
+            kinds[Kind(valued.lot.event_type, tenant_id)] += count
     return kinds

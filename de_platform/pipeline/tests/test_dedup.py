@@ -1,18 +1,25 @@
 """Dedup against a plain dictionary that never forgets, through restarts, replays and days."""
 
 from datetime import timedelta
+from enum import Enum
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from de_platform.pipeline.dedup import Arrivals, Deduplicator, Verdict
+from de_platform.pipeline.dedup import Arrivals, Deduplicator
 from de_platform.pipeline.dedup_checkpoint import confirm, restore, take_snapshot
 from de_platform.pipeline.tests.sample_events import NOW, at
 
 TODAY, YESTERDAY, LAST_WEEK = "2026-11-20", "2026-11-19", "2026-11-13"
 STEM = "0123456789abcdef" * 2
+
+
+class Verdict(Enum):
+    NEW = "new"
+    REDELIVERY = "redelivery"
+    DUPLICATE = "duplicate"
 
 
 class Arrival(msgspec.Struct, frozen=True):
@@ -54,11 +61,19 @@ class Partition:
             if message and offset < self.offset + row:
                 stored[row] = message
         decided = self.dedup.decide(columns, stored)
-        for row, verdict in enumerate(decided.verdicts):
-            if verdict is Verdict.NEW:
-                self.pending.append((arrivals[row], self.offset + row))
+        assert decided.count == len(arrivals)
+        new = set(decided.new())
+        self.pending += [(arrivals[row], self.offset + row) for row in sorted(new)]
         self.offset += len(arrivals)
-        return [(verdict, decided.originals.get(row)) for row, verdict in enumerate(decided.verdicts)]
+        assert sorted([*new, *decided.redelivered, *decided.originals]) == list(range(len(arrivals)))
+        return [
+            (Verdict.NEW, None)
+            if row in new
+            else (Verdict.DUPLICATE, decided.originals[row])
+            if row in decided.originals
+            else (Verdict.REDELIVERY, None)
+            for row in range(len(arrivals))
+        ]
 
     def persist(self) -> None:
         """Let the store catch up."""

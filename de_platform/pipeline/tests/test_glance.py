@@ -120,6 +120,12 @@ def almost_valid(draw: st.DrawFn, event_type: EventType, *, is_stamped: bool) ->
     return text.encode()
 
 
+def rows_seen(*raws: bytes, event_type: EventType = EventType.ORDER) -> list[int]:
+    """Return which of these events pass at a glance."""
+    looked = Glance(CLIENT_SHAPES[event_type]).look(raws, tenant_id=TENANT, arrived_at=format_instant(NOW))
+    return list(looked.rows)
+
+
 def examined(data: bytes, event_type: EventType, *, is_stamped: bool) -> dict[str, Any] | None:
     try:
         values = examine(
@@ -142,18 +148,14 @@ def test_what_passes_at_a_glance_passes_every_rule_with_the_same_values(
     looked = Glance(shape).look(
         raws, tenant_id=None if is_stamped else TENANT, arrived_at=None if is_stamped else format_instant(NOW)
     )
-    assert len(looked) == len(raws)
-    for text, event in zip(raws, looked, strict=True):
-        if event is not None:
-            fields = {name: getattr(event, name) for name in event.__struct_fields__}
-            seen = {
-                name: value if isinstance(value, str) else bytes(value)
-                for name, value in fields.items()
-                if value is not UNSET
-            }
-            slow = examined(text, event_type, is_stamped=is_stamped)
-            assert slow is not None
-            assert {**slow, **{n: v for n, v in seen.items() if v == b"null"}} == seen
+    for row, event in zip(looked.rows, looked.events, strict=True):
+        fields = {name: getattr(event, name) for name in event.__struct_fields__}
+        seen = {
+            name: value if isinstance(value, str) else bytes(value)
+            for name, value in fields.items()
+            if value is not UNSET
+        }
+        assert examined(raws[row], event_type, is_stamped=is_stamped) == seen
 
 
 @pytest.mark.parametrize("event_type", list(EventType))
@@ -168,31 +170,22 @@ def test_what_passes_at_a_glance_passes_every_rule_with_the_same_values(
     ],
 )
 def test_usual_events_pass_at_a_glance(event_type: EventType, change: dict[str, Any]) -> None:
-    (event,) = Glance(CLIENT_SHAPES[event_type]).look(
-        [raw(SAMPLES[event_type](**change))], tenant_id=TENANT, arrived_at=format_instant(NOW)
-    )
-    assert event is not None
+    assert rows_seen(raw(SAMPLES[event_type](**change)), event_type=event_type) == [0]
 
 
 @pytest.mark.parametrize(
     "change", [{"price": ...}, {"price": ..., "order_id": "o"}, {"price": ..., "additional_fields": {}}]
 )
 def test_market_orders_without_a_price_pass_at_a_glance(change: dict[str, Any]) -> None:
-    raws = [raw(order(order_type="market", **change)), raw(order())]
-    assert None not in Glance(CLIENT_SHAPES[EventType.ORDER]).look(
-        raws, tenant_id=TENANT, arrived_at=format_instant(NOW)
-    )
+    assert rows_seen(raw(order(order_type="market", **change)), raw(order())) == [0, 1]
 
 
 def test_one_faulty_event_leaves_the_others_of_its_batch_alone() -> None:
     raws = [raw(order(id=f"o-{n}")) for n in range(6)]
     raws[1], raws[3], raws[4] = b"{", raw(order(side="x")), raw(order(quantity=0))
-    looked = Glance(CLIENT_SHAPES[EventType.ORDER]).look(raws, tenant_id=TENANT, arrived_at=format_instant(NOW))
-    assert [event.id if event else None for event in looked] == ["o-0", None, "o-2", None, None, "o-5"]
+    assert rows_seen(*raws) == [0, 2, 5]
 
 
 def test_a_doubled_name_and_a_missing_price_do_not_cancel_out() -> None:
     data = raw(order(order_type="market", price=...)).replace(b'"quantity":100', b'"quantity":100,"quantity":100')
-    assert Glance(CLIENT_SHAPES[EventType.ORDER]).look([data], tenant_id=TENANT, arrived_at=format_instant(NOW)) == [
-        None
-    ]
+    assert rows_seen(data) == []

@@ -82,8 +82,7 @@ def test_event_that_lacked_a_rate_keeps_its_identity_and_its_arrival() -> None:
 
 def test_normaliser_takes_a_replayed_event() -> None:
     again = replay(refused_by_normalizer(stamped(raw())), replayed_at=NOW)
-    [decoded] = StampedDecoder(EventType.TRANSACTION).decode([again.value])
-    assert not isinstance(decoded, tuple)
+    [decoded] = StampedDecoder(EventType.TRANSACTION).decode([again.value]).events
     assert decoded.replayed_at == format_instant(NOW)
 
 

@@ -1,0 +1,119 @@
+"""Columns of decimals as 64-bit integers: read, multiplied, converted and written, exact to the last digit.
+
+A column says which of its rows fit; the others are for `amounts`, which does the same one by one and in any size.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+FRACTION_DIGITS = 8
+RATE_FRACTION_DIGITS = 18
+MAX_RATE = 9 * 10**RATE_FRACTION_DIGITS
+"""The largest mantissa of a rate."""
+
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+_POWERS = 10 ** np.arange(19, dtype=np.int64)
+_RATE_ONE = np.int64(10**RATE_FRACTION_DIGITS)
+_RATE_HALF = np.int64(10**RATE_FRACTION_DIGITS // 2)
+_MAX_DIGITS = 18
+_MAX_MANTISSA = 9e17
+_MAX_CONVERTED = 1e16
+_COMMA, _POINT, _ZERO, _SPACE = (np.uint8(ord(char)) for char in ",.0 ")
+_QUADS = np.frombuffer("".join(f"{quad:04d}" for quad in range(10_000)).encode(), np.uint32)
+_QUAD = np.int64(10_000)
+_INTEGER_CHARS = 12
+_FRACTION = slice(_INTEGER_CHARS + 1, _INTEGER_CHARS + 1 + FRACTION_DIGITS)
+
+
+class Column(NamedTuple):
+    """Numbers times 10 ** FRACTION_DIGITS; a row means something only where `fits` says so."""
+
+    mantissas: Ints
+    fits: Flags
+
+
+def read(texts: Sequence[str]) -> Column:
+    """Read plain positive numbers."""
+    mantissas, scales, fits = _parsed(texts)
+    return _scaled(mantissas, mantissas.astype(np.float64), scales, fits)
+
+
+def multiply(left: Sequence[str], right: Sequence[str]) -> Column:
+    """Multiply plain positive numbers, row by row."""
+    mantissas, scales, fits = _parsed([*left, *right])
+    size = len(left)
+    ours, theirs = mantissas[:size], mantissas[size:]
+    return _scaled(
+        ours * theirs,
+        ours.astype(np.float64) * theirs,
+        scales[:size] + scales[size:],
+        fits[:size] & fits[size:],
+    )
+
+
+def convert(column: Column, rates: Ints) -> Column:
+    """Multiply by rates (times 10 ** RATE_FRACTION_DIGITS; 0 where there is none), rounding half to even.
+
+    The quotient is first estimated in floating point: up to `_MAX_CONVERTED` it is off by less than six. So
+    what is left over, which integers that wrap around give exactly, is less than six times the divisor, fits
+    64 bits, and corrects the estimate.
+    """
+    one = rates == _RATE_ONE
+    estimate = column.mantissas * (rates / float(_RATE_ONE))
+    fits = column.fits & (rates > 0) & (one | (estimate < _MAX_CONVERTED))
+    quotient = np.where(fits, np.rint(estimate), 0).astype(np.int64)
+    rest = column.mantissas * rates - quotient * _RATE_ONE
+    correction = rest // _RATE_ONE
+    quotient += correction
+    rest -= correction * _RATE_ONE
+    quotient += (rest > _RATE_HALF) | ((rest == _RATE_HALF) & (quotient % 2 == 1))
+    return Column(np.where(one, column.mantissas, quotient), fits)
+
+
+def write(column: Column) -> list[str]:
+    """Write every row with `FRACTION_DIGITS` fraction digits, in plain notation; rows that do not fit as zero."""
+    rest = np.where(column.fits, column.mantissas, 0)
+    quads = np.empty((len(rest), (_INTEGER_CHARS + FRACTION_DIGITS) // 4), np.uint32)
+    for place in reversed(range(quads.shape[1])):
+        shorter = rest // _QUAD
+        quads[:, place] = _QUADS[rest - shorter * _QUAD]
+        rest = shorter
+    digits = quads.view(np.uint8)
+    chars = np.full((len(rest), _FRACTION.stop + 1), _SPACE)
+    chars[:, :_INTEGER_CHARS] = digits[:, :_INTEGER_CHARS]
+    chars[:, _INTEGER_CHARS] = _POINT
+    chars[:, _FRACTION] = digits[:, _INTEGER_CHARS:]
+    leading = chars[:, : _INTEGER_CHARS - 1]
+    leading[np.logical_and.accumulate(leading == _ZERO, axis=1)] = _SPACE
+    return chars.tobytes().decode("ascii").split()
+
+
+def _parsed(texts: Sequence[str]) -> tuple[Ints, Ints, Flags]:
+    """Return the digits of each number as one integer, how many of them are fraction digits, and whether that fits."""
+    chars = np.frombuffer(",".join([*texts, ""]).encode("ascii"), np.uint8)
+    ends = np.flatnonzero(chars == _COMMA)
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    lengths = ends - starts
+    points = np.flatnonzero(chars == _POINT)
+    row_of = np.repeat(np.arange(len(ends)), lengths + 1)
+    point_of = np.full(len(ends), -1)
+    point_of[row_of[points]] = points
+    scales = np.where(point_of >= 0, ends - 1 - point_of, 0)
+    places = np.arange(len(chars))
+    exponents = ends[row_of] - 1 - places - (places < point_of[row_of])
+    digits = chars - _ZERO
+    digits[ends], digits[points] = 0, 0
+    mantissas = np.add.reduceat(digits * _POWERS[np.clip(exponents, 0, _MAX_DIGITS)], starts)
+    return mantissas, scales, lengths - (point_of >= 0) <= _MAX_DIGITS
+
+
+def _scaled(mantissas: Ints, estimate: NDArray[np.float64], scales: Ints, fits: Flags) -> Column:
+    """Bring numbers with different scales to `FRACTION_DIGITS`; `estimate` tells what wrapped around."""
+    missing = FRACTION_DIGITS - scales
+    factors = _POWERS[np.clip(missing, 0, _MAX_DIGITS)]
+    return Column(mantissas * factors, fits & (missing >= 0) & (estimate * factors < _MAX_MANTISSA))
