@@ -12,7 +12,7 @@ from pathlib import Path
 
 from de_platform.cli.catalog import ModuleCatalog
 from de_platform.cli.data_dir import chosen_data_dir
-from de_platform.cli.doctor import Check, Finding
+from de_platform.cli.finding import Check, Finding
 from de_platform.cli.global_flags import Surroundings
 from de_platform.cli.instance import supervisor_lock
 from de_platform.cli.layout import check_ports, ports_of

@@ -1,11 +1,11 @@
 """`de-platform doctor`: is this machine ready, and if not, what to do about it."""
 
 import sys
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from de_platform.cli.apps import make_app
 from de_platform.cli.exit_codes import ExitCode
+from de_platform.cli.finding import Check
 from de_platform.cli.global_flags import GlobalFlags, Surroundings, surroundings
 from de_platform.cli.output import OutputFlag, OutputFormat, print_rows
 
@@ -17,16 +17,6 @@ EXAMPLES = """Examples:
 """
 
 app = make_app("doctor", EXAMPLES)
-
-
-class Finding(NamedTuple):
-    """What one check found. `fix` says what to do; empty when all is well."""
-
-    found: str
-    fix: str = ""
-
-
-Check = Callable[[Surroundings], Finding]
 
 
 @app.default
