@@ -23,7 +23,8 @@ TENANT = "kill-test"
 FILE_EVENTS = 100_000
 REST_BATCH = 50
 TARGETS = ("store", "pipeline", "edge", "file", "all")
-SETTLE_SECONDS = 240.0
+SETTLE_SECONDS = 120.0
+TIMEOUT_SECONDS = 600.0
 
 
 class Plan:
@@ -115,9 +116,17 @@ class FileJob:
     async def run(self) -> None:
         while True:
             self._process = self._platform.start_file_job(self._path, EventType.ORDER)
-            if await asyncio.to_thread(self._process.wait) == 0:
-                return
+            try:
+                if await self._exit_code(self._process) == 0:
+                    return
+            finally:
+                self.kill()
             await asyncio.sleep(0.2)
+
+    async def _exit_code(self, process: "subprocess.Popen[bytes]") -> int:
+        while (code := process.poll()) is None:
+            await asyncio.sleep(0.05)
+        return code
 
     def kill(self) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -133,10 +142,11 @@ async def test_kill_9_at_random_instants_loses_nothing_and_repeats_nothing(
     plan.write_file(path)
     async with EmbeddedPlatform(tmp_path / "data") as platform:
         rest, file = RestStream(plan, platform.intake_url), FileJob(platform, path)
-        streaming, processing = asyncio.create_task(rest.run()), asyncio.create_task(file.run())
-        await _kill_at_random(platform, file, random.Random(seed), kills)
-        rest.stopping = True
-        await asyncio.gather(streaming, processing)
+        async with asyncio.timeout(TIMEOUT_SECONDS), asyncio.TaskGroup() as group:
+            group.create_task(rest.run())
+            group.create_task(file.run())
+            await _kill_at_random(platform, file, random.Random(seed), kills)
+            rest.stopping = True
         await settle(platform.queue, SETTLE_SECONDS)
         await _check(platform, plan)
 
