@@ -5,8 +5,8 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from msgspec import Raw
 
-FRACTION_DIGITS = 8
-"""Of amounts in US dollars, which are rounded to them; other amounts are written with at least as many."""
+from de_platform.pipeline.fixed_point import FRACTION_DIGITS
+
 MAX_USD_INTEGER_DIGITS = 30
 """What a column of US dollars holds: Decimal(38, 8)."""
 

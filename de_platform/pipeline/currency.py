@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from de_platform.pipeline.errors import FieldError
+from de_platform.pipeline.fixed_point import RATE_FRACTION_DIGITS
 from de_platform.pipeline.instants import format_instant
 
 USD = "USD"
@@ -18,7 +19,6 @@ PIVOT = "EUR"
 """Currencies without a rate between them are converted through this one, which the European Central Bank quotes all
 others against."""
 DEFAULT_STALENESS_LIMIT = timedelta(days=7)
-RATE_FRACTION_DIGITS = 18
 
 _CACHE_LIMIT = 100_000
 _WIDE = Context(prec=100)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FRACTION_DIGITS = 8
+"""Of amounts in US dollars, which are rounded to them; other amounts are written with at least as many."""
 RATE_FRACTION_DIGITS = 18
 MAX_RATE = 9 * 10**RATE_FRACTION_DIGITS
 """The largest mantissa of a rate."""

@@ -94,11 +94,14 @@ class Glance(Generic[Event]):
 
     def _decoded(self, raws: Sequence[bytes], *, all_plain: bool) -> tuple[Sequence[int], list[Event]]:
         """Decode what is plain and fits the shape; return the rows of that, and the events."""
-        if all_plain:
-            try:
-                return range(len(raws)), list(map(self._decode, raws))
-            except _MALFORMED:
-                pass  # find out which
+        if not all_plain:
+            return self._decoded_one_by_one(raws)
+        try:
+            return range(len(raws)), list(map(self._decode, raws))
+        except _MALFORMED:
+            return self._decoded_one_by_one(raws)
+
+    def _decoded_one_by_one(self, raws: Sequence[bytes]) -> tuple[Sequence[int], list[Event]]:
         rows: list[int] = []
         events: list[Event] = []
         for row, raw in enumerate(raws):

@@ -35,11 +35,3 @@ def receipt_id(
 ) -> str:
     """Name the receipt for the part of a submission that begins at a position."""
     return digest("receipt", tenant_id, method.value, event_type.value, submission_id, str(first_position))
-
-
-def primary_key(tenant_id: str, event_type: EventType, event_id: str, dated_on: str) -> str:
-    """Return the readable key of an event; `dated_on` is the UTC day of transact_time, `YYYY-MM-DD`.
-
-    Readable only: an id with underscores may make two events share it, so nothing is decided by it.
-    """
-    return f"{tenant_id}_{event_type.value}_{event_id}_{dated_on}"

@@ -206,7 +206,7 @@ def split_events(body: bytes) -> list[bytes]:
         raise InvalidInput.single("", "the body is nested too deep") from None
     head = _EVENTS_HEAD.match(body)
     if head is None or not _EVENTS_TAIL.fullmatch(body, head.end() + len(bytes(events))):
-        raise InvalidInput.single("events", "appears more than once")
+        raise InvalidInput.single("events", "must be written plainly and once")
     return [bytes(raw) for raw in raws]
 
 
