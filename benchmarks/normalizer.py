@@ -66,6 +66,8 @@ def _measure(*, rounds: int, keys_held: int) -> tuple[float, float, float]:
     bare: list[float] = []
     whole: list[float] = []
     _check(step, batches[0])
+    gc.collect()
+    gc.freeze()
     for batch in batches:
         values = [record.value for record in batch.records]
         bare.append(_seconds(lambda values=values: [decode(value) for value in values]))
@@ -74,7 +76,6 @@ def _measure(*, rounds: int, keys_held: int) -> tuple[float, float, float]:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    gc.collect()
     started = time.process_time()
     kept = work()
     elapsed = time.process_time() - started
