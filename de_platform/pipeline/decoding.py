@@ -17,6 +17,12 @@ Faults = tuple[FieldError, ...]
 """Everything that is wrong with an event."""
 
 
+_CLIENT_GLANCES: Mapping[EventType, Glance[ClientEvent]] = {
+    event_type: Glance(shape) for event_type, shape in CLIENT_SHAPES.items()
+}
+"""Made once: making one costs as much as looking at dozens of events, and a decoder is made for every request."""
+
+
 class Decoded(NamedTuple, Generic[Event]):
     """A batch: every row is either an event or has faults."""
 
@@ -31,11 +37,17 @@ class _Decoder(Generic[Event]):
     """What both decoders share."""
 
     def __init__(
-        self, event_type: EventType, shape: type[Event], *, tenant_id: str | None, arrived_at: datetime | None
+        self,
+        event_type: EventType,
+        shape: type[Event],
+        glance: Glance[Event],
+        *,
+        tenant_id: str | None,
+        arrived_at: datetime | None,
     ) -> None:
         self._event_type = event_type
         self._build: Callable[..., Event] = shape
-        self._glance = Glance(shape)
+        self._glance = glance
         self._tenant_id = tenant_id
         self._arrived_at = arrived_at
         self._arrived_at_text = format_instant(arrived_at) if arrived_at is not None else None
@@ -72,7 +84,8 @@ class ClientDecoder(_Decoder[ClientEvent]):
     """
 
     def __init__(self, event_type: EventType, *, tenant_id: str | None, arrived_at: datetime) -> None:
-        super().__init__(event_type, CLIENT_SHAPES[event_type], tenant_id=tenant_id, arrived_at=arrived_at)
+        shape, glance = CLIENT_SHAPES[event_type], _CLIENT_GLANCES[event_type]
+        super().__init__(event_type, shape, glance, tenant_id=tenant_id, arrived_at=arrived_at)
 
 
 class StampedDecoder(_Decoder[StampedEvent]):
@@ -82,7 +95,8 @@ class StampedDecoder(_Decoder[StampedEvent]):
     """
 
     def __init__(self, event_type: EventType) -> None:
-        super().__init__(event_type, STAMPED_SHAPES[event_type], tenant_id=None, arrived_at=None)
+        shape = STAMPED_SHAPES[event_type]
+        super().__init__(event_type, shape, Glance(shape), tenant_id=None, arrived_at=None)
 
 
 def _canonical(values: Mapping[str, Value]) -> Mapping[str, Value]:

@@ -4,19 +4,22 @@ Pure: the same submission gives the same messages, so a starter may take in and 
 """
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import msgspec
 from msgspec import Raw
 
 from de_platform.pipeline.decoding import ClientDecoder
+from de_platform.pipeline.enrichment import splice
 from de_platform.pipeline.error_records import ErrorRecord, Stage
 from de_platform.pipeline.errors import FieldError, InvalidInput
 from de_platform.pipeline.events import EventType, Header, IngestionMethod
 from de_platform.pipeline.ids import message_id, message_stem, receipt_id
 from de_platform.pipeline.instants import format_instant
 from de_platform.pipeline.messages import Message
+from de_platform.pipeline.shapes import ClientEvent, column
 from de_platform.pipeline.topics import INGESTION_AUDIT, NORMALIZATION_TOPIC
 from de_platform.pipeline.validation import MAX_SUBMISSION_ID_CHARS, is_tenant_id
 
@@ -92,28 +95,34 @@ def take_in(
     """
     decoder = ClientDecoder(submission.event_type, tenant_id=submission.tenant_id, arrived_at=submission.received_at)
     decoded = decoder.decode(raw_events)
-    stamps = _Stamps(submission)
-    by_row: dict[int, Message] = {}
-    for row, event in zip(decoded.rows, decoded.events, strict=True):
-        origin = origins[row] if origins else ""
-        by_row[row] = stamps.message(event.tenant_id, raw_events[row], positions[row], origin)
-    rejections: list[Rejection] = []
-    rejected_tenants: list[str] = []
-    for row, errors in decoded.faults.items():
-        origin = origins[row] if origins else ""
-        refusal = reject(submission, raw_events[row], position=positions[row], errors=errors, origin=origin)
-        rejections.append(Rejection(positions[row], errors))
-        rejected_tenants.append(refusal.key)
-        by_row[row] = refusal
-    accepted = stamps.accepted
+    if not decoded.faults:
+        stamped = _stamped(submission, decoded.events, raw_events, positions, origins)
+        return Intake(
+            messages=stamped, accepted=len(stamped), rejections=[], tallies=_tallies(decoded.events, refusals=())
+        )
+    stamped = _stamped(
+        submission,
+        decoded.events,
+        [raw_events[row] for row in decoded.rows],
+        [positions[row] for row in decoded.rows],
+        [origins[row] for row in decoded.rows] if origins else None,
+    )
+    refusals = {
+        row: reject(
+            submission,
+            raw_events[row],
+            position=positions[row],
+            errors=errors,
+            origin=origins[row] if origins else "",
+        )
+        for row, errors in decoded.faults.items()
+    }
+    by_row = dict(zip(decoded.rows, stamped, strict=True)) | refusals
     return Intake(
         messages=[by_row[row] for row in range(len(raw_events))],
-        accepted=sum(accepted.values()),
-        rejections=rejections,
-        tallies={
-            tenant_id: Tally(accepted.get(tenant_id, 0), rejected_tenants.count(tenant_id))
-            for tenant_id in sorted({*accepted, *rejected_tenants})
-        },
+        accepted=len(stamped),
+        rejections=[Rejection(positions[row], errors) for row, errors in decoded.faults.items()],
+        tallies=_tallies(decoded.events, refusals=refusals.values()),
     )
 
 
@@ -122,13 +131,12 @@ def reject(
 ) -> Message:
     """Make the error record of input that cannot become an event (a broken line, say)."""
     tenant_id = submission.tenant_id if submission.tenant_id is not None else _claimed_tenant(raw)
-    stem = message_stem(tenant_id, submission.method, submission.event_type, submission.submission_id)
     return ErrorRecord.of(
         raw,
         errors,
         event_type=submission.event_type,
         tenant_id=tenant_id,
-        message_id=message_id(stem, position),
+        message_id=message_id(_stem(submission, tenant_id), position),
         ingestion_method=submission.method.value,
         submission_id=submission.submission_id,
         position=position,
@@ -210,50 +218,52 @@ def split_events(body: bytes) -> list[bytes]:
     return [bytes(raw) for raw in raws]
 
 
-class _Stamps:
-    """Appends what a starter adds to events; one per submission, so that only the position varies per event."""
-
-    def __init__(self, submission: Submission) -> None:
-        self._submission = submission
-        self._topic = NORMALIZATION_TOPIC[submission.event_type]
-        self._received_at = format_instant(submission.received_at)
-        self._stems: dict[str, str] = {}
-        self._tail = (
-            f'","ingested_at":"{self._received_at}","event_type":"{submission.event_type.value}"'
-            f',"ingestion_method":"{submission.method.value}"'
-            f',"submission_id":{msgspec.json.encode(submission.submission_id).decode()}}}'
-        )
-        self.accepted: dict[str, int] = {}
-
-    def message(self, tenant_id: str, raw: bytes, position: int, origin: str) -> Message:
-        """Stamp an event that is a valid JSON object with at least one field."""
-        stem = self._stems.get(tenant_id)
-        if stem is None:
-            stem = self._stems[tenant_id] = self._stem(tenant_id)
-            self.accepted[tenant_id] = 0
-        self.accepted[tenant_id] += 1
-        identity = f"{stem}.{position}"
-        end = -1 if raw.endswith(b"}") else raw.rindex(b"}")
-        headers = {
+def _stamped(
+    submission: Submission,
+    events: Sequence[ClientEvent],
+    raws: Sequence[bytes],
+    positions: Sequence[int],
+    origins: Sequence[str] | None,
+) -> list[Message]:
+    """Append what a starter adds to valid events, given as columns of equal length."""
+    assert len(submission.submission_id) <= MAX_SUBMISSION_ID_CHARS, "submission ids are short"
+    event_type, method = submission.event_type.value, submission.method.value
+    received_at = format_instant(submission.received_at)
+    tail = (
+        f'","ingested_at":"{received_at}","event_type":"{event_type}","ingestion_method":"{method}"'
+        f',"submission_id":{msgspec.json.encode(submission.submission_id).decode()}}}'
+    )
+    tenant_ids: list[str] = column(events, "tenant_id")
+    stems = {tenant_id: _stem(submission, tenant_id) for tenant_id in set(tenant_ids)}
+    message_ids = [f"{stems[tenant_id]}.{position}" for tenant_id, position in zip(tenant_ids, positions, strict=True)]
+    values = splice(raws, [f',"message_id":"{message_id}{tail}' for message_id in message_ids])
+    headers = [
+        {
             Header.TENANT_ID: tenant_id,
-            Header.EVENT_TYPE: self._submission.event_type.value,
-            Header.INGESTION_METHOD: self._submission.method.value,
-            Header.INGESTED_AT: self._received_at,
-            Header.MESSAGE_ID: identity,
+            Header.EVENT_TYPE: event_type,
+            Header.INGESTION_METHOD: method,
+            Header.INGESTED_AT: received_at,
+            Header.MESSAGE_ID: message_id,
         }
-        if origin:
-            headers[Header.ORIGIN] = origin
-        return Message(
-            topic=self._topic,
-            key=tenant_id,
-            value=raw[:end] + f',"message_id":"{identity}{self._tail}'.encode(),
-            headers=headers,
-        )
+        for tenant_id, message_id in zip(tenant_ids, message_ids, strict=True)
+    ]
+    for its_headers, origin in zip(headers, origins or (), strict=origins is not None):
+        its_headers[Header.ORIGIN] = origin
+    topic = NORMALIZATION_TOPIC[submission.event_type]
+    return [
+        Message(topic=topic, key=tenant_id, value=value, headers=its_headers)
+        for tenant_id, value, its_headers in zip(tenant_ids, values, headers, strict=True)
+    ]
 
-    def _stem(self, tenant_id: str) -> str:
-        submission = self._submission
-        assert len(submission.submission_id) <= MAX_SUBMISSION_ID_CHARS, "submission ids are short"
-        return message_stem(tenant_id, submission.method, submission.event_type, submission.submission_id)
+
+def _stem(submission: Submission, tenant_id: str) -> str:
+    return message_stem(tenant_id, submission.method, submission.event_type, submission.submission_id)
+
+
+def _tallies(events: Sequence[ClientEvent], *, refusals: Iterable[Message]) -> dict[str, Tally]:
+    accepted = Counter(column(events, "tenant_id"))
+    rejected = Counter(refusal.key for refusal in refusals)
+    return {tenant_id: Tally(accepted[tenant_id], rejected[tenant_id]) for tenant_id in sorted({*accepted, *rejected})}
 
 
 class _Claim(msgspec.Struct):
