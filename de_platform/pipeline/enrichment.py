@@ -1,15 +1,12 @@
-"""Splice what the normaliser adds into the client's own bytes, a batch of one type at a time."""
+"""What the normaliser adds to name an event, a batch of one type at a time."""
 
 from collections.abc import Sequence
-from operator import itemgetter
 
 import msgspec
 from msgspec import UNSET
 
 from de_platform.pipeline.events import EventType
 from de_platform.pipeline.shapes import StampedEvent, column, count_set
-
-_BRACE = {ord("}")}
 
 
 def identity_members(event_type: EventType, events: Sequence[StampedEvent], primary_keys: Sequence[str]) -> list[str]:
@@ -29,13 +26,6 @@ def identity_members(event_type: EventType, events: Sequence[StampedEvent], prim
         f',"primary_key":"{key}","order_id":"{id_}"' if order_id is UNSET else f',"primary_key":"{key}"'
         for key, id_, order_id in zip(primary_keys, ids, order_ids, strict=True)
     ]
-
-
-def splice(raws: Sequence[bytes], tails: Sequence[str]) -> list[bytes]:
-    """Append to each JSON object, which has members, more of them, each after a comma; `tails` end with a brace."""
-    if set(map(itemgetter(-1), raws)) <= _BRACE:
-        return [raw[:-1] + tail.encode() for raw, tail in zip(raws, tails, strict=True)]
-    return [raw[: raw.rindex(b"}")] + tail.encode() for raw, tail in zip(raws, tails, strict=True)]
 
 
 def _need_escapes(texts: Sequence[str]) -> bool:

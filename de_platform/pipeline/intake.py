@@ -7,12 +7,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import repeat
 
 import msgspec
 from msgspec import Raw
 
 from de_platform.pipeline.decoding import ClientDecoder
-from de_platform.pipeline.enrichment import splice
 from de_platform.pipeline.error_records import ErrorRecord, Stage
 from de_platform.pipeline.errors import FieldError, InvalidInput
 from de_platform.pipeline.events import EventType, Header, IngestionMethod
@@ -233,27 +233,24 @@ def _stamped(
         f'","ingested_at":"{received_at}","event_type":"{event_type}","ingestion_method":"{method}"'
         f',"submission_id":{msgspec.json.encode(submission.submission_id).decode()}}}'
     )
-    tenant_ids: list[str] = column(events, "tenant_id")
-    stems = {tenant_id: _stem(submission, tenant_id) for tenant_id in set(tenant_ids)}
-    message_ids = [f"{stems[tenant_id]}.{position}" for tenant_id, position in zip(tenant_ids, positions, strict=True)]
-    values = splice(raws, [f',"message_id":"{message_id}{tail}' for message_id in message_ids])
-    headers = [
-        {
+    stems = {tenant_id: _stem(submission, tenant_id) for tenant_id in set(column(events, "tenant_id"))}
+    topic = NORMALIZATION_TOPIC[submission.event_type]
+    messages: list[Message] = []
+    for event, raw, position, origin in zip(events, raws, positions, origins or repeat("", len(raws)), strict=True):
+        tenant_id = event.tenant_id
+        message_id = f"{stems[tenant_id]}.{position}"
+        headers = {
             Header.TENANT_ID: tenant_id,
             Header.EVENT_TYPE: event_type,
             Header.INGESTION_METHOD: method,
             Header.INGESTED_AT: received_at,
             Header.MESSAGE_ID: message_id,
         }
-        for tenant_id, message_id in zip(tenant_ids, message_ids, strict=True)
-    ]
-    for its_headers, origin in zip(headers, origins or (), strict=origins is not None):
-        its_headers[Header.ORIGIN] = origin
-    topic = NORMALIZATION_TOPIC[submission.event_type]
-    return [
-        Message(topic=topic, key=tenant_id, value=value, headers=its_headers)
-        for tenant_id, value, its_headers in zip(tenant_ids, values, headers, strict=True)
-    ]
+        if origin:
+            headers[Header.ORIGIN] = origin
+        value = raw.rstrip()[:-1] + f',"message_id":"{message_id}{tail}'.encode()
+        messages.append(Message(topic=topic, key=tenant_id, value=value, headers=headers))
+    return messages
 
 
 def _stem(submission: Submission, tenant_id: str) -> str:

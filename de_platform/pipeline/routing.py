@@ -10,17 +10,18 @@ from typing import NamedTuple
 import msgspec
 
 from de_platform.pipeline.dedup import Verdicts
-from de_platform.pipeline.enrichment import identity_members, splice
-from de_platform.pipeline.events import Header, Origin
+from de_platform.pipeline.enrichment import identity_members
+from de_platform.pipeline.events import EventType, Header, Origin
 from de_platform.pipeline.messages import Message
 from de_platform.pipeline.normalization import Lot, Refused, Valued
 from de_platform.pipeline.refusals import refuse
-from de_platform.pipeline.shapes import column
+from de_platform.pipeline.shapes import StampedEvent, column
 from de_platform.pipeline.topics import ALGOS_TOPIC, DUPLICATES, NORMALIZATION_ERRORS, PERSISTENCE_TOPIC
 
 _TENANT_ID, _EVENT_TYPE, _INGESTION_METHOD = Header.TENANT_ID, Header.EVENT_TYPE, Header.INGESTION_METHOD
 _INGESTED_AT, _MESSAGE_ID, _ORIGIN = Header.INGESTED_AT, Header.MESSAGE_ID, Header.ORIGIN
 """Bound here because they are looked up for every event."""
+_TOPICS = {event_type: (PERSISTENCE_TOPIC[event_type], ALGOS_TOPIC[event_type]) for event_type in EventType}
 
 
 class Judged(NamedTuple):
@@ -74,7 +75,7 @@ def route(routing: Routing, judged: Sequence[Judged], refused: Sequence[Refused]
     for valued, verdicts in judged:
         for track in _tracks(routing, valued, verdicts):
             tracks.setdefault(track.topic, []).append(track)
-    messages = {topic: _merged(its_tracks) for topic, its_tracks in tracks.items()}
+    messages = {topic: merged for topic, its_tracks in tracks.items() if (merged := _merged(its_tracks))}
     if refused:
         in_order = sorted(refused, key=lambda one: one.record.offset)
         messages[NORMALIZATION_ERRORS] = [_error(routing, one) for one in in_order]
@@ -98,87 +99,83 @@ def _merged(tracks: Sequence[_Track]) -> list[Message]:
 
 
 def _events(routing: Routing, valued: Valued) -> list[_Track]:
-    """Make the enriched events for the store and, of tenants in realtime mode, the same for the algorithms."""
+    """Make the enriched events for the store and, of tenants in realtime mode, the same for the algorithms.
+
+    One pass over the rows, because an event that is still in the processor's cache costs half as much. What
+    is added is spliced in before the final brace.
+    """
     lot, partition = valued.lot, routing.partition
-    offsets = column(lot.records, "offset")
     log = f"{routing.topic}:{partition}:"
-    origins = [f"{log}{offset}" for offset in offsets]
     stamp = f',"normalized_at":"{routing.normalized_at}","origin":"'
+    event_type, stored_topic, algos_topic = lot.event_type.value, *_TOPICS[lot.event_type]
+    is_realtime = {tenant_id: routing.is_realtime(tenant_id) for tenant_id in set(column(lot.events, "tenant_id"))}
+    stored = _Track(stored_topic, [], [])
+    evaluated = _Track(algos_topic, [], [])
     names = identity_members(lot.event_type, lot.events, lot.primary_keys)
-    tails = [
-        f'{name}{worth}{stamp}{origin}"}}' for name, worth, origin in zip(names, valued.members, origins, strict=True)
-    ]
-    tenant_ids = column(lot.events, "tenant_id")
-    parts = list(zip(tenant_ids, splice(column(lot.records, "value"), tails), _headers(lot, origins), strict=True))
-    stored, evaluated = PERSISTENCE_TOPIC[lot.event_type], ALGOS_TOPIC[lot.event_type]
-    tracks = [_track(stored, partition, offsets, parts)]
-    realtime = {tenant_id for tenant_id in set(tenant_ids) if routing.is_realtime(tenant_id)}
-    if len(realtime) == len(set(tenant_ids)):
-        tracks.append(_track(evaluated, partition, offsets, parts))
-    elif realtime:
-        rows = [row for row, tenant_id in enumerate(tenant_ids) if tenant_id in realtime]
-        tracks.append(_track(evaluated, partition, [offsets[row] for row in rows], [parts[row] for row in rows]))
-    return tracks
-
-
-def _track(
-    topic: str, partition: int, offsets: list[int], parts: Sequence[tuple[str, bytes, Mapping[str, str]]]
-) -> _Track:
-    messages = [
-        Message(topic=topic, key=key, value=value, headers=headers, partition=partition)
-        for key, value, headers in parts
-    ]
-    return _Track(topic, offsets, messages)
-
-
-def _headers(lot: Lot, origins: Sequence[str]) -> list[Mapping[str, str]]:
-    event_type = lot.event_type.value
-    return [
-        {
-            _TENANT_ID: event.tenant_id,
+    for record, event, name, worth in zip(lot.records, lot.events, names, valued.members, strict=True):
+        offset, tenant_id = record.offset, event.tenant_id
+        origin = f"{log}{offset}"
+        value = record.value.rstrip()[:-1] + f'{name}{worth}{stamp}{origin}"}}'.encode()
+        headers = {
+            _TENANT_ID: tenant_id,
             _EVENT_TYPE: event_type,
             _INGESTION_METHOD: event.ingestion_method,
             _INGESTED_AT: event.ingested_at,
             _MESSAGE_ID: event.message_id,
             _ORIGIN: origin,
         }
-        for event, origin in zip(lot.events, origins, strict=True)
-    ]
+        stored.offsets.append(offset)
+        stored.messages.append(
+            Message(topic=stored_topic, key=tenant_id, value=value, headers=headers, partition=partition)
+        )
+        if is_realtime[tenant_id]:
+            evaluated.offsets.append(offset)
+            evaluated.messages.append(
+                Message(topic=algos_topic, key=tenant_id, value=value, headers=headers, partition=partition)
+            )
+    return [stored, evaluated]
+
+
+def _headers(event: StampedEvent, origin: str) -> Mapping[str, str]:
+    return {
+        _TENANT_ID: event.tenant_id,
+        _EVENT_TYPE: event.event_type,
+        _INGESTION_METHOD: event.ingestion_method,
+        _INGESTED_AT: event.ingested_at,
+        _MESSAGE_ID: event.message_id,
+        _ORIGIN: origin,
+    }
 
 
 def _duplicates(routing: Routing, lot: Lot, verdicts: Verdicts) -> _Track:
     """Make a message for each duplicate, with its whole event and the message that was first."""
-    rows = list(verdicts.originals)
-    chosen = lot.only(rows)
-    offsets: list[int] = column(chosen.records, "offset")
-    origins = [str(routing.origin(offset)) for offset in offsets]
-    headers = _headers(chosen, origins)
-    messages = [
-        Message(
-            topic=DUPLICATES,
-            key=event.tenant_id,
-            value=msgspec.json.encode(
-                _Duplicate(
-                    event_type=event.event_type,
-                    primary_key=primary_key,
-                    message_id=event.message_id,
-                    original_message_id=verdicts.originals[row],
-                    tenant_id=event.tenant_id,
-                    received_at=event.ingested_at,
-                    ingestion_method=event.ingestion_method,
-                    submission_id=event.submission_id,
-                    origin=its_headers[_ORIGIN],
-                    original_event=msgspec.Raw(record.value),
-                )
-            ),
-            headers=its_headers,
-            partition=routing.partition,
+    track = _Track(DUPLICATES, [], [])
+    for row, original_message_id in verdicts.originals.items():
+        record, event = lot.records[row], lot.events[row]
+        origin = str(routing.origin(record.offset))
+        body = _Duplicate(
+            event_type=event.event_type,
+            primary_key=lot.primary_keys[row],
+            message_id=event.message_id,
+            original_message_id=original_message_id,
+            tenant_id=event.tenant_id,
+            received_at=event.ingested_at,
+            ingestion_method=event.ingestion_method,
+            submission_id=event.submission_id,
+            origin=origin,
+            original_event=msgspec.Raw(record.value),
         )
-        for row, record, event, primary_key, its_headers in zip(
-            rows, chosen.records, chosen.events, chosen.primary_keys, headers, strict=True
+        track.offsets.append(record.offset)
+        track.messages.append(
+            Message(
+                topic=DUPLICATES,
+                key=event.tenant_id,
+                value=msgspec.json.encode(body),
+                headers=_headers(event, origin),
+                partition=routing.partition,
+            )
         )
-    ]
-    return _Track(DUPLICATES, offsets, messages)
+    return track
 
 
 def _error(routing: Routing, refused: Refused) -> Message:
