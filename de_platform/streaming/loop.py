@@ -187,7 +187,9 @@ class ConsumerLoop(RebalanceListener, Generic[State]):
         paused = consumer.assignment
         consumer.pause(paused)
         try:
-            await consumer.poll(max_records=1, timeout_seconds=delay)
+            early = await consumer.poll(max_records=1, timeout_seconds=delay)
+            if early is not None:
+                await consumer.seek(_source(early), early.records[0].offset)
         except Unavailable:
             await self._clock.sleep(delay)
         finally:
@@ -280,6 +282,13 @@ class ConsumerLoop(RebalanceListener, Generic[State]):
             if source.partition == partition.number:
                 await consumer.seek(source, fresh.offsets.get(source, committed.get(source, 0)))
 
+    async def _reload_or_drop(self, partition: OwnedPartition[State]) -> None:
+        """Go on from the newest checkpoint where the group still gives this process the partition."""
+        if any(source.partition == partition.number for source in self._joined().assignment):
+            await self._reload(partition, careful={})
+        else:
+            self._drop(partition.number)
+
     def _drop(self, number: int) -> None:
         self._owned.pop(number, None)
 
@@ -299,10 +308,9 @@ class ConsumerLoop(RebalanceListener, Generic[State]):
             await self._retrying(partition, lambda: self._checkpoint(partition))
         except _Interrupted:
             return
-        except PartitionsLost:
-            self._drop(partition.number)
-        except CheckpointConflict:
-            await self._reload(partition, careful={})
+        except (PartitionsLost, CheckpointConflict) as error:
+            self._log.warn("another member took over, or did for a while", partition=partition.number, error=str(error))
+            await self._reload_or_drop(partition)
         except PoisonRecord as poison:
             batch = Batch(poison.topic, poison.partition, ())
             await self._give_up(partition, batch, poison.offset, poison.reason)

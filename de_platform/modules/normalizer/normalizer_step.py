@@ -30,7 +30,11 @@ from de_platform.streaming.step import Snapshot, Step
 
 SERVICE = "normalizer"
 _OVERLAP = timedelta(minutes=1)
-"""How far back rates are asked for again: one may become visible after another that was loaded later."""
+_SECOND_LOOK_SECONDS = 30.0
+"""Of two loads at once the one that began first may become visible last. So every half minute what was loaded in the
+last minute is asked for again; otherwise only what is newer than all that is known, or a large load would be read
+again for every batch.
+"""
 
 
 class NormalizerState:
@@ -63,6 +67,7 @@ class NormalizerStep(Step[NormalizerState]):
         self._rate_store = rates
         self._rates = RateTable(staleness_limit=staleness_limit)
         self._rates_known_at = ""
+        self._looked_twice_at_seconds = 0.0
         self._report = Report(SERVICE, metrics, log)
         self._clock = clock
         self._new_salt = new_salt
@@ -134,10 +139,14 @@ class NormalizerStep(Step[NormalizerState]):
 
     async def learn_rates(self) -> None:
         """Add what was loaded since the last time. Raises Unavailable."""
-        known_at = format_instant(self._clock.now())
+        now, elapsed = self._clock.now(), self._clock.monotonic_seconds()
         newest = self._rates.newest_loaded_at
-        self._rates.add(await self._rate_store.loaded_since(newest - _OVERLAP if newest is not None else None))
-        self._rates_known_at = known_at
+        is_second_look = elapsed - self._looked_twice_at_seconds >= _SECOND_LOOK_SECONDS
+        since = min(newest, now - _OVERLAP) if newest is not None and is_second_look else newest
+        self._rates.add(await self._rate_store.loaded_since(since))
+        self._rates_known_at = format_instant(now)
+        if is_second_look:
+            self._looked_twice_at_seconds = elapsed
 
     async def _stored(self, batch: Batch, lot: Lot, arrived: Arrivals, dedup: Deduplicator) -> Mapping[int, str]:
         """Look up what dedup cannot decide alone: for each such event that is stored, the message that made its row.

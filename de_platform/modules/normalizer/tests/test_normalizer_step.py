@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -281,6 +281,52 @@ async def test_a_rate_counts_from_when_it_was_loaded(bench: Bench) -> None:
     late = stamped(order(currency="EUR", id="ord-2"), offset=1, received_at=NOW + timedelta(seconds=60))
     messages = await bench.take(early, late)
     assert [body["usd_rate"] for body in bodies(messages, topics.ORDERS_PERSISTENCE)] == [1.15, 1.25]
+
+
+class CountingRates(MemoryRateStore):
+    """Remembers how many rates it handed out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.handed_out = 0
+
+    async def loaded_since(self, loaded_after: datetime | None) -> list[CurrencyRate]:
+        found = await super().loaded_since(loaded_after)
+        self.handed_out += len(found)
+        return found
+
+
+async def test_a_large_load_is_not_read_again_for_every_batch() -> None:
+    bench = Bench()
+    bench.rates = CountingRates()
+    bench.step = bench.new_step()
+    await bench.load_rate()
+    for number in range(20):
+        bench.clock.advance(1)
+        await bench.take(
+            stamped(order(currency="EUR", id=f"ord-{number}"), offset=number, received_at=bench.clock.now())
+        )
+    assert bench.rates.handed_out == 1
+
+
+async def test_a_load_that_became_visible_late_is_found_within_the_minute(bench: Bench) -> None:
+    await bench.load_rate()
+    await bench.take(stamped(order(currency="EUR")))
+    bench.clock.advance(40)
+    await bench.rates.add(
+        [
+            CurrencyRate(
+                from_currency="GBP",
+                to_currency="USD",
+                rate=Decimal("1.3"),
+                effective_on=date(2026, 11, 20),
+                loaded_at=bench.clock.now() - timedelta(seconds=45),
+            )
+        ]
+    )
+    late = stamped(order(currency="GBP", id="ord-2"), offset=1, received_at=bench.clock.now())
+    [body] = bodies(await bench.take(late), topics.ORDERS_PERSISTENCE)
+    assert body["usd_rate"] == 1.3
 
 
 async def test_a_rate_loaded_while_running_is_learnt(bench: Bench) -> None:
