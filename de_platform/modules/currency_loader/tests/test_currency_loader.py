@@ -178,14 +178,14 @@ def table() -> RateTable:
 @needs_history
 def test_conversions_as_of_a_date_match_the_real_file(table) -> None:
     rows = {row["Date"]: row for row in history_table()}
-    known_at = format_instant(NOW)
+    edition = table.edition(format_instant(NOW))
     for on in ("1999-01-04", "2008-12-31", "2024-02-29", "2026-04-13"):
         per_euro = {currency: cell for currency, cell in rows[on].items() if currency not in {"Date", ""}}
-        euro = table.to_usd("EUR", on, known_at)
+        euro = table.to_usd("EUR", on, edition)
         assert isinstance(euro, UsdRate)
         assert euro.rate == Decimal(per_euro["USD"])
         for currency, cell in per_euro.items():
-            rate = table.to_usd(currency, on, known_at)
+            rate = table.to_usd(currency, on, edition)
             if cell == "N/A":
                 assert isinstance(rate, FieldError)
             elif currency != "USD":
@@ -196,8 +196,9 @@ def test_conversions_as_of_a_date_match_the_real_file(table) -> None:
 
 @needs_history
 def test_weekend_takes_the_rate_of_the_friday_before(table) -> None:
-    sunday = table.to_usd("GBP", "2026-04-12", format_instant(NOW))
-    assert sunday == table.to_usd("GBP", "2026-04-10", format_instant(NOW))
+    edition = table.edition(format_instant(NOW))
+    sunday = table.to_usd("GBP", "2026-04-12", edition)
+    assert sunday == table.to_usd("GBP", "2026-04-10", edition)
     assert isinstance(sunday, UsdRate)
     assert sunday.rate_on == "2026-04-10"
 

@@ -1,94 +1,20 @@
 """Stamped events on the log become rows, duplicates and errors, exactly."""
 
 import json
-from collections.abc import Sequence
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import date
 from typing import Any
 
 import msgspec
 import pytest
 
-from de_platform.modules.normalizer.normalizer_step import NormalizerState, NormalizerStep
+from de_platform.modules.normalizer.normalizer_step import NormalizerState
+from de_platform.modules.normalizer.tests.normalizer_bench import Bench, bodies
 from de_platform.pipeline import topics
-from de_platform.pipeline.error_records import ErrorRecord
 from de_platform.pipeline.errors import Unavailable
 from de_platform.pipeline.events import EventType
-from de_platform.pipeline.messages import Batch, Message, Record
-from de_platform.pipeline.replay import replay
-from de_platform.pipeline.tests.sample_events import NOW, SAMPLES, TENANT, execution, order, stamped, transaction
-from de_platform.services.clock.memory_clock import MemoryClock
-from de_platform.services.event_store.interface import TABLE_OF_TOPIC, StoredTable
-from de_platform.services.event_store.memory_event_store import MemoryEventStore
-from de_platform.services.logger.memory_logger import MemoryLogger
-from de_platform.services.metrics.memory_metrics import MemoryMetrics
-from de_platform.services.rate_store.interface import CurrencyRate
-from de_platform.services.rate_store.memory_rate_store import MemoryRateStore
-
-
-class Bench:
-    """A step with fakes around it."""
-
-    def __init__(self) -> None:
-        self.clock = MemoryClock(NOW)
-        self.events = MemoryEventStore()
-        self.rates = MemoryRateStore()
-        self.metrics = MemoryMetrics()
-        self.batch_tenants: set[str] = set()
-        self.step = self.new_step()
-        self.state = self.step.new_state(0)
-
-    def new_step(self) -> NormalizerStep:
-        return NormalizerStep(
-            self.events,
-            self.rates,
-            MemoryLogger(),
-            self.metrics,
-            self.clock,
-            staleness_limit=timedelta(days=7),
-            new_salt=lambda: 7,
-            is_realtime=self._is_realtime,
-        )
-
-    def _is_realtime(self, tenant_id: str) -> bool:
-        return tenant_id not in self.batch_tenants
-
-    async def take(self, *records: Record, topic: str = topics.TRADE_NORMALIZATION) -> Sequence[Message]:
-        return await self.step.process(Batch(topic, 0, records), self.state)
-
-    async def load_rate(self, currency: str = "EUR", rate: str = "1.15") -> None:
-        await self.rates.add(
-            [
-                CurrencyRate(
-                    from_currency=currency,
-                    to_currency="USD",
-                    rate=Decimal(rate),
-                    effective_on=date(2026, 11, 20),
-                    loaded_at=self.clock.now(),
-                )
-            ]
-        )
-
-    async def store(self, messages: Sequence[Message]) -> None:
-        """Do as persistence does."""
-        for message in messages:
-            if message.topic in TABLE_OF_TOPIC:
-                await self.events.append(TABLE_OF_TOPIC[message.topic], [message.value])
-
-    def snapshot(self, segments: dict[str, bytes]) -> dict[str, bytes]:
-        """Checkpoint; return the segments then listed."""
-        snapshot = self.step.snapshot(self.state)
-        self.step.snapshot_saved(self.state)
-        return {name: segments[name] for name in snapshot.kept_segments} | dict(snapshot.new_segments)
-
-
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
-
-
-def bodies(messages: Sequence[Message], topic: str) -> list[dict[str, Any]]:
-    return [json.loads(message.value) for message in messages if message.topic == topic]
+from de_platform.pipeline.messages import Batch, Record
+from de_platform.pipeline.tests.sample_events import SAMPLES, TENANT, execution, order, stamped, transaction
+from de_platform.services.event_store.interface import StoredTable
 
 
 @pytest.mark.parametrize("event_type", list(EventType))
@@ -258,85 +184,6 @@ async def test_a_record_of_a_third_party_needs_no_headers(bench: Bench) -> None:
     assert [message.headers["message_id"] for message in messages if message.topic == topics.TRADES_ALGOS] == [
         json.loads(record.value)["message_id"] for record in records
     ]
-
-
-async def test_an_event_without_a_rate_is_an_error_until_it_is_replayed(bench: Bench) -> None:
-    (message,) = await bench.take(stamped(order(currency="EUR")))
-    error = msgspec.json.decode(message.value, type=ErrorRecord)
-    assert [fault.field for fault in error.errors] == ["currency"]
-    bench.clock.advance(60)
-    await bench.load_rate()
-    bench.clock.advance(60)
-    again = replay(error, replayed_at=bench.clock.now())
-    stored, _ = await bench.take(Record(1, again.key, again.value, again.headers))
-    assert json.loads(stored.value)["usd_rate"] == 1.15
-
-
-async def test_a_rate_counts_from_when_it_was_loaded(bench: Bench) -> None:
-    await bench.load_rate(rate="1.15")
-    bench.clock.advance(60)
-    await bench.load_rate(rate="1.25")
-    bench.clock.advance(60)
-    early = stamped(order(currency="EUR"), received_at=NOW + timedelta(seconds=59))
-    late = stamped(order(currency="EUR", id="ord-2"), offset=1, received_at=NOW + timedelta(seconds=60))
-    messages = await bench.take(early, late)
-    assert [body["usd_rate"] for body in bodies(messages, topics.ORDERS_PERSISTENCE)] == [1.15, 1.25]
-
-
-class CountingRates(MemoryRateStore):
-    """Remembers how many rates it handed out."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.handed_out = 0
-
-    async def loaded_since(self, loaded_after: datetime | None) -> list[CurrencyRate]:
-        found = await super().loaded_since(loaded_after)
-        self.handed_out += len(found)
-        return found
-
-
-async def test_a_large_load_is_not_read_again_for_every_batch() -> None:
-    bench = Bench()
-    bench.rates = CountingRates()
-    bench.step = bench.new_step()
-    await bench.load_rate()
-    for number in range(20):
-        bench.clock.advance(1)
-        await bench.take(
-            stamped(order(currency="EUR", id=f"ord-{number}"), offset=number, received_at=bench.clock.now())
-        )
-    assert bench.rates.handed_out == 1
-
-
-async def test_a_load_that_became_visible_late_is_found_within_the_minute(bench: Bench) -> None:
-    await bench.load_rate()
-    await bench.take(stamped(order(currency="EUR")))
-    bench.clock.advance(40)
-    await bench.rates.add(
-        [
-            CurrencyRate(
-                from_currency="GBP",
-                to_currency="USD",
-                rate=Decimal("1.3"),
-                effective_on=date(2026, 11, 20),
-                loaded_at=bench.clock.now() - timedelta(seconds=45),
-            )
-        ]
-    )
-    late = stamped(order(currency="GBP", id="ord-2"), offset=1, received_at=bench.clock.now())
-    [body] = bodies(await bench.take(late), topics.ORDERS_PERSISTENCE)
-    assert body["usd_rate"] == 1.3
-
-
-async def test_a_rate_loaded_while_running_is_learnt(bench: Bench) -> None:
-    await bench.load_rate(rate="1.15")
-    await bench.take(stamped(order(currency="EUR")))
-    bench.clock.advance(60)
-    await bench.load_rate(rate="1.25")
-    record = stamped(order(currency="EUR", id="ord-2"), offset=1, received_at=bench.clock.now())
-    (stored, _) = await bench.take(record)
-    assert json.loads(stored.value)["usd_rate"] == 1.25
 
 
 @pytest.mark.parametrize("dependency", ["rates", "events"])
