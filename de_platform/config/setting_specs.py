@@ -8,6 +8,8 @@ import msgspec
 
 OWN_PREFIX = "DE_PLATFORM_"
 """Names with this prefix are ours alone, so an unknown one is an error."""
+TEST_PREFIX = "DE_PLATFORM_TEST_"
+"""Names with this prefix are for the tests; the platform itself ignores them."""
 
 
 class SettingType(StrEnum):

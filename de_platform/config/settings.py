@@ -9,7 +9,15 @@ from typing import Any
 import msgspec
 
 from de_platform.config.masking import MASK, Masking, is_secret_name
-from de_platform.config.setting_specs import OWN_PREFIX, SETTING_BY_NAME, SETTINGS, SettingSpec, SettingType, spec_of
+from de_platform.config.setting_specs import (
+    OWN_PREFIX,
+    SETTING_BY_NAME,
+    SETTINGS,
+    TEST_PREFIX,
+    SettingSpec,
+    SettingType,
+    spec_of,
+)
 from de_platform.config.suggestions import suggestion
 from de_platform.pipeline.errors import FieldError, InvalidInput
 
@@ -65,7 +73,7 @@ class Settings:
         for source in sources:
             for name, value in source.values.items():
                 spec = spec_of(name)
-                if spec is None and name.startswith(OWN_PREFIX):
+                if spec is None and name.startswith(OWN_PREFIX) and not name.startswith(TEST_PREFIX):
                     faults.append(FieldError(name, f"unknown setting; {suggestion(name, SETTING_BY_NAME)}"))
                 elif spec is not None and (fault := _fault(spec, value)):
                     faults.append(FieldError(name, f"{fault} ({source.source or source.origin})"))

@@ -40,6 +40,11 @@ def test_unknown_name_of_ours_suggests_the_nearest() -> None:
     assert "did you mean DE_PLATFORM_LOG_LEVEL?" in faults(source(DE_PLATFORM_LOG_LEVL="x"))["DE_PLATFORM_LOG_LEVL"]
 
 
+def test_names_for_tests_are_left_alone() -> None:
+    settings = Settings.resolve(source(DE_PLATFORM_TEST_DATA="data"))
+    assert "DE_PLATFORM_TEST_DATA" not in {setting.name for setting in settings.listing()}
+
+
 def test_unknown_name_of_others_is_their_business() -> None:
     settings = Settings.resolve(source(HOME="/home/x"))
     assert settings.get("HOME") == "/home/x"
