@@ -1,6 +1,8 @@
 """The ledger's equation, by sets of ids: taken in = processed + errors + duplicates + redeliveries."""
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import msgspec
 
@@ -9,8 +11,14 @@ from de_platform.pipeline.events import Header
 from de_platform.services.database.interface import Row
 from de_platform.services.event_store.interface import TABLE_OF, StoredTable
 from de_platform.services.message_queue.interface import MessageQueueInterface
-from tests.helpers.embedded_harness import EmbeddedPlatform
-from tests.helpers.harness import records
+from tests.helpers.harness import RunningPipeline, records
+
+
+class AuditablePipeline(RunningPipeline, Protocol):
+    """A pipeline whose event store can be asked directly, past the API."""
+
+    async def fetch(self, query: str, params: Mapping[str, Any]) -> list[Row]:
+        """Ask ClickHouse."""
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,16 +50,16 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
 
-async def read_ledger(platform: EmbeddedPlatform, tenant_id: str) -> Ledger:
+async def read_ledger(pipeline: AuditablePipeline, tenant_id: str) -> Ledger:
     """Read a tenant's ledger from the log and from the store. The pipeline must be at rest."""
     taken_in: Counter[str] = Counter()
     for topic in (topics.TRADE_NORMALIZATION, topics.TX_NORMALIZATION):
-        taken_in.update(await _message_ids(platform.queue, topic, tenant_id))
+        taken_in.update(await _message_ids(pipeline.queue, topic, tenant_id))
     processed: Counter[str] = Counter()
     for table in TABLE_OF.values():
-        processed.update(row["message_id"] for row in await _rows(platform, table, "message_id", tenant_id))
-    errors = await _rows(platform, StoredTable.NORMALIZATION_ERRORS, "message_id, stage", tenant_id)
-    duplicates = await _rows(platform, StoredTable.DUPLICATES, "message_id", tenant_id)
+        processed.update(row["message_id"] for row in await _rows(pipeline, table, "message_id", tenant_id))
+    errors = await _rows(pipeline, StoredTable.NORMALIZATION_ERRORS, "message_id, stage", tenant_id)
+    duplicates = await _rows(pipeline, StoredTable.DUPLICATES, "message_id", tenant_id)
     return Ledger(
         taken_in=taken_in,
         processed=processed,
@@ -61,14 +69,14 @@ async def read_ledger(platform: EmbeddedPlatform, tenant_id: str) -> Ledger:
     )
 
 
-async def stored_ids(platform: EmbeddedPlatform, table: StoredTable, tenant_id: str) -> list[str]:
+async def stored_ids(pipeline: AuditablePipeline, table: StoredTable, tenant_id: str) -> list[str]:
     """Return the clients' ids of all stored events of a type."""
-    return [row["id"] for row in await _rows(platform, table, "id", tenant_id)]
+    return [row["id"] for row in await _rows(pipeline, table, "id", tenant_id)]
 
 
-async def _rows(platform: EmbeddedPlatform, table: StoredTable, columns: str, tenant_id: str) -> list[Row]:
+async def _rows(pipeline: AuditablePipeline, table: StoredTable, columns: str, tenant_id: str) -> list[Row]:
     query = f"SELECT {columns} FROM {table} FINAL WHERE tenant_id = {{tenant_id:String}}"
-    return await platform.fetch(query, {"tenant_id": tenant_id})
+    return await pipeline.fetch(query, {"tenant_id": tenant_id})
 
 
 async def _message_ids(queue: MessageQueueInterface, topic: str, tenant_id: str) -> list[str]:
