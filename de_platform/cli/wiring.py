@@ -1,6 +1,6 @@
 """Composes the services of a process: one container, each service opened when something first asks for it."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
@@ -144,9 +144,7 @@ class _Opening:
     async def files(self, _container: Container) -> AsyncGenerator[FileSystemInterface]:
         chosen = needed(ServiceFlag.FS, self._choices.fs)
         kind = implementation(ServiceFlag.FS, chosen)
-        files: FileSystemInterface = (
-            kind(local_path(self._settings, "FS_LOCAL_ROOT", "files")) if chosen == "local" else kind()
-        )
+        files: FileSystemInterface = kind(*self._file_place(chosen))
         self._on_open("file_system", files.health_check)
         yield files
 
@@ -154,7 +152,7 @@ class _Opening:
     async def cache(self, container: Container) -> AsyncGenerator[CacheInterface]:
         chosen = needed(ServiceFlag.CACHE, self._choices.cache)
         kind = implementation(ServiceFlag.CACHE, chosen)
-        place = [] if chosen == "memory" else [await self._relational(container, "warehouse")]
+        place = await self._cache_place(container, chosen)
         cache: CacheInterface = kind(*place, await container.resolve(Clock))
         try:
             await cache.connect()
@@ -199,6 +197,28 @@ class _Opening:
     @asynccontextmanager
     async def ingest_batches(self, container: Container) -> AsyncGenerator[IngestBatchStore]:
         yield load(_INGEST_BATCH_STORE)(await self._relational(container, "warehouse"))
+
+    def _file_place(self, chosen: str) -> Sequence[object]:
+        """Return what an implementation is told about where files are."""
+        match chosen:
+            case "local":
+                return [local_path(self._settings, "FS_LOCAL_ROOT", "files")]
+            case "s3" | "minio":
+                kind = load("de_platform.services.filesystem.s3_settings.S3Settings")
+                return [kind.from_secrets(EnvSecrets(self._settings.as_environ()))]
+            case _:
+                return []
+
+    async def _cache_place(self, container: Container, chosen: str) -> Sequence[object]:
+        """Return what an implementation is told about where the cache is."""
+        match chosen:
+            case "embedded":
+                return [await self._relational(container, "warehouse")]
+            case "redis":
+                kind = load("de_platform.services.cache.redis_settings.RedisSettings")
+                return [kind.from_secrets(EnvSecrets(self._settings.as_environ()))]
+            case _:
+                return []
 
     async def _relational(self, container: Container, name: str) -> RelationalDatabase:
         database = (await container.resolve(DatabaseFactory)).relational(name)

@@ -91,6 +91,39 @@ SETTINGS: tuple[SettingSpec, ...] = (
     ),
     SettingSpec(name="MQ_LOCAL_PATH", description="file of the `local` message queue"),
     SettingSpec(name="FS_LOCAL_ROOT", description="root directory of the `local` file system"),
+    SettingSpec(
+        name="FS_MINIO_ENDPOINT",
+        description="address of the `s3` file system's server, with or without http(s)://; empty: Amazon's",
+    ),
+    SettingSpec(
+        name="FS_MINIO_ACCESS_KEY",
+        description="name that the `s3` file system logs in by; empty: credentials of the surroundings",
+        is_secret=True,
+    ),
+    SettingSpec(name="FS_MINIO_SECRET_KEY", description="secret of that name", is_secret=True),
+    SettingSpec(
+        name="FS_MINIO_BUCKET",
+        description="bucket of the `s3` file system, made if it is not there",
+        default="de-platform",
+    ),
+    SettingSpec(
+        name="FS_MINIO_SECURE",
+        description="whether an endpoint without a scheme is reached by TLS",
+        default="true",
+        type=SettingType.CHOICE,
+        choices=("true", "false"),
+    ),
+    SettingSpec(name="FS_MINIO_REGION", description="region of the bucket", default="us-east-1"),
+    SettingSpec(
+        name="CACHE_REDIS_URL",
+        description="server of the `redis` cache: redis://, rediss:// (TLS) or unix://",
+        is_secret=True,
+    ),
+    SettingSpec(
+        name="CACHE_REDIS_PREFIX",
+        description="what keys and channels in Redis begin with, so that several platforms may share a server",
+        default="de_platform:",
+    ),
 )
 
 SETTING_BY_NAME: Mapping[str, SettingSpec] = {spec.name: spec for spec in SETTINGS}

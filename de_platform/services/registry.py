@@ -33,10 +33,13 @@ IMPLEMENTATIONS: Mapping[ServiceFlag, Mapping[str, str]] = {
     ServiceFlag.FS: {
         "memory": f"{_SERVICES}.filesystem.memory_filesystem.MemoryFileSystem",
         "local": f"{_SERVICES}.filesystem.local_filesystem.LocalFileSystem",
+        "s3": f"{_SERVICES}.filesystem.s3_filesystem.S3FileSystem",
+        "minio": f"{_SERVICES}.filesystem.s3_filesystem.S3FileSystem",
     },
     ServiceFlag.CACHE: {
         "memory": f"{_SERVICES}.cache.memory_cache.MemoryCache",
         "embedded": f"{_SERVICES}.cache.embedded_cache.EmbeddedCache",
+        "redis": f"{_SERVICES}.cache.redis_cache.RedisCache",
     },
     ServiceFlag.MQ: {
         "memory": f"{_SERVICES}.message_queue.memory_queue.MemoryQueue",

@@ -12,11 +12,13 @@ from de_platform.config.settings import Origin, Settings, Source
 from de_platform.pipeline.errors import InvalidInput
 from de_platform.pipeline.topics import TOPICS
 from de_platform.services.cache.interface import CacheInterface
+from de_platform.services.cache.redis_cache import RedisCache
 from de_platform.services.checkpoint_store.interface import CheckpointStore
 from de_platform.services.clock.memory_clock import MemoryClock
 from de_platform.services.database.interface import DatabaseFactory
 from de_platform.services.event_store.interface import EventStore
 from de_platform.services.filesystem.interface import FileSystemInterface
+from de_platform.services.filesystem.s3_filesystem import S3FileSystem
 from de_platform.services.lifecycle import LifecycleManager
 from de_platform.services.logger.memory_logger import MemoryLogger
 from de_platform.services.logger.pretty_logger import PrettyLogger
@@ -106,3 +108,20 @@ def test_logger_and_metrics_have_defaults() -> None:
     assert isinstance(make_logger(around(Choices())), PrettyLogger)
     assert isinstance(make_metrics(around(Choices())), NoopMetrics)
     assert isinstance(make_metrics(around(Choices(metrics="prometheus"))), PrometheusMetrics)
+
+
+@pytest.mark.parametrize("chosen", ["s3", "minio"])
+async def test_files_of_an_object_store_are_opened_by_their_settings(chosen: str) -> None:
+    async with composed(Choices(fs=chosen), FS_MINIO_ENDPOINT="127.0.0.1:1", FS_MINIO_SECURE="false") as container:
+        assert isinstance(await container.resolve(FileSystemInterface), S3FileSystem)
+
+
+async def test_redis_is_opened_by_its_url() -> None:
+    async with composed(Choices(cache="redis"), CACHE_REDIS_URL="redis://127.0.0.1:1") as container:
+        assert isinstance(await container.resolve(CacheInterface), RedisCache)
+
+
+async def test_redis_without_a_url_says_what_to_set() -> None:
+    async with composed(Choices(cache="redis")) as container:
+        with pytest.raises(InvalidInput, match="CACHE_REDIS_URL"):
+            await container.resolve(CacheInterface)

@@ -63,6 +63,11 @@ class CacheContract:
         assert await cache.get("key") is None
         assert not await cache.exists("key")
 
+    async def test_a_value_without_time_left_replaces_and_is_gone(self, cache: CacheInterface) -> None:
+        await cache.set("key", "first")
+        await cache.set("key", "second", ttl_seconds=0)
+        assert not await cache.exists("key")
+
     async def test_delete_says_whether_there_was_something(self, cache: CacheInterface) -> None:
         await cache.set("key", "value")
         assert await cache.delete("key")
