@@ -1,0 +1,1 @@
+"""Real engines on this machine without a container engine: found or fetched, started, watched and stopped."""
