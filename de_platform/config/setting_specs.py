@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -128,14 +129,35 @@ SETTINGS: tuple[SettingSpec, ...] = (
 
 SETTING_BY_NAME: Mapping[str, SettingSpec] = {spec.name: spec for spec in SETTINGS}
 
-_DATABASE = re.compile(r"DB_(?P<database>[A-Z][A-Z0-9_]*)_(?P<part>HOST|PORT|USER|PASSWORD|DATABASE)")
-_DATABASE_PARTS: Mapping[str, tuple[str, SettingType]] = {
-    "HOST": ("host, or directory of the Unix socket,", SettingType.TEXT),
-    "PORT": ("port", SettingType.WHOLE_NUMBER),
-    "USER": ("user", SettingType.TEXT),
-    "PASSWORD": ("password", SettingType.TEXT),
-    "DATABASE": ("name on its server", SettingType.TEXT),
+_BOOLEANS = ("true", "false")
+
+
+class _DatabasePart(NamedTuple):
+    what: str
+    type: SettingType = SettingType.TEXT
+    choices: tuple[str, ...] = ()
+
+
+_DATABASE_PARTS: Mapping[str, _DatabasePart] = {
+    "HOST": _DatabasePart("host, or directory of the Unix socket,"),
+    "PORT": _DatabasePart("port", SettingType.WHOLE_NUMBER),
+    "USER": _DatabasePart("user"),
+    "PASSWORD": _DatabasePart("password"),
+    "DATABASE": _DatabasePart("name on its server"),
+    "ANSWER_TIMEOUT_SECONDS": _DatabasePart("longest time for a statement", SettingType.SECONDS),
+    "SSLMODE": _DatabasePart(
+        "PostgreSQL's demand for TLS",
+        SettingType.CHOICE,
+        ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    ),
+    "SSLROOTCERT": _DatabasePart("PostgreSQL's file of trusted authorities"),
+    "SECURE": _DatabasePart("ClickHouse's use of TLS", SettingType.CHOICE, _BOOLEANS),
+    "VERIFY": _DatabasePart("ClickHouse's check of the server's certificate", SettingType.CHOICE, _BOOLEANS),
+    "CA_CERT": _DatabasePart("ClickHouse's file of trusted authorities"),
+    "CLUSTER": _DatabasePart("ClickHouse cluster"),
+    "INSERT_QUORUM": _DatabasePart("number of ClickHouse replicas (or auto) that acknowledge an insert"),
 }
+_DATABASE = re.compile(rf"DB_(?P<database>[A-Z][A-Z0-9_]*)_(?P<part>{'|'.join(_DATABASE_PARTS)})")
 
 
 def spec_of(name: str) -> SettingSpec | None:
@@ -145,10 +167,11 @@ def spec_of(name: str) -> SettingSpec | None:
     found = _DATABASE.fullmatch(name)
     if found is None:
         return None
-    what, kind = _DATABASE_PARTS[found["part"]]
+    part = _DATABASE_PARTS[found["part"]]
     return SettingSpec(
         name=name,
-        description=f"{what} of the database {found['database'].lower()}",
-        type=kind,
+        description=f"{part.what} of the database {found['database'].lower()}",
+        type=part.type,
+        choices=part.choices,
         is_secret=found["part"] == "PASSWORD",
     )

@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 
 from de_platform.services.cache.subscriptions import Subscriptions
 from de_platform.services.clock.interface import Clock
-from de_platform.services.database.postgres import connection_string
+from de_platform.services.database.postgres_connection import connection_string
 from de_platform.services.database.settings import PostgresSettings
 
 PG_CHANNEL = "de_platform_cache"

@@ -8,6 +8,7 @@ import pyarrow
 import pytest
 
 from de_platform.pipeline.errors import Unavailable
+from de_platform.pipeline.tenancy import TenantScope
 from de_platform.services.database.interface import AnalyticalDatabase, DatabaseError, RelationalDatabase
 
 INSTANT = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=UTC)
@@ -118,6 +119,13 @@ class RelationalDatabaseContract:
             with pytest.raises(Rollback):
                 await insert_and_roll_back(outer, table, "inner")
         assert await database.fetch_all(f"SELECT id FROM {table}") == [{"id": "outer"}]
+
+    async def test_a_tenant_is_known_until_the_end_of_its_transaction(self, database: RelationalDatabase) -> None:
+        current = "SELECT coalesce(current_setting('app.tenant_id', true), '') AS tenant_id"
+        async with database.tenant_transaction(TenantScope.of("acme")) as transaction:
+            assert await transaction.fetch_one(current) == {"tenant_id": "acme"}
+        async with database.transaction() as transaction:
+            assert await transaction.fetch_one(current) == {"tenant_id": ""}
 
     async def test_is_well_while_connected(self, database: RelationalDatabase) -> None:
         await database.health_check()

@@ -5,6 +5,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from de_platform.pipeline.errors import InvalidInput
 from de_platform.services.database.interface import (
     AnalyticalDatabase,
@@ -84,7 +86,7 @@ class NamedDatabaseFactory(DatabaseFactory):
     def _postgres(self, name: str) -> DatabaseInterface:
         from de_platform.services.database.postgres import PostgresDatabase  # noqa: PLC0415 - imported where chosen
 
-        settings = self._settings(name, "postgres", PostgresSettings())
+        settings = self._settings(name, "postgres", PostgresSettings)
         if settings not in self._databases:
             self._databases[settings] = PostgresDatabase(settings)
         return self._databases[settings]
@@ -92,7 +94,7 @@ class NamedDatabaseFactory(DatabaseFactory):
     def _clickhouse(self, name: str) -> DatabaseInterface:
         from de_platform.services.database.clickhouse import ClickHouseDatabase  # noqa: PLC0415 - imported where chosen
 
-        settings = self._settings(name, "clickhouse", ClickHouseSettings())
+        settings = self._settings(name, "clickhouse", ClickHouseSettings)
         if settings not in self._databases:
             self._databases[settings] = ClickHouseDatabase(settings)
         return self._databases[settings]
@@ -108,7 +110,7 @@ class NamedDatabaseFactory(DatabaseFactory):
     def _chdb(self, name: str) -> DatabaseInterface:
         from de_platform.services.database.chdb_engine import ChdbDatabase  # noqa: PLC0415 - imported where chosen
 
-        key = (self._data_dir() / CHDB_DIRECTORY, self._settings(name, "clickhouse", ClickHouseSettings()).database)
+        key = (self._data_dir() / CHDB_DIRECTORY, self._settings(name, "clickhouse", ClickHouseSettings).database)
         if key not in self._databases:
             self._databases[key] = ChdbDatabase(key[0], database=key[1])
         return self._databases[key]
@@ -122,21 +124,22 @@ class NamedDatabaseFactory(DatabaseFactory):
             self._databases[key] = memory.MemoryAnalyticalDatabase() if is_events else memory.MemoryRelationalDatabase()
         return self._databases[key]
 
-    def _settings(self, name: str, server: str, defaults: Settings) -> Settings:
-        def part(suffix: str, default: str) -> str:
-            shared = self._secrets.get_or_default(f"DB_{server.upper()}_{suffix}", default)
-            return self._secrets.get_or_default(f"DB_{name.upper().replace('-', '_')}_{suffix}", shared)
-
-        port = part("PORT", str(defaults.port))
-        if not port.isascii() or not port.isdigit():
-            raise InvalidInput.single(f"DB_{name.upper()}_PORT", f"must be a whole number, was {port!r}")
-        return type(defaults)(
-            host=part("HOST", defaults.host),
-            port=int(port),
-            user=part("USER", defaults.user),
-            password=part("PASSWORD", defaults.password),
-            database=part("DATABASE", defaults.database),
-        )
+    def _settings(self, name: str, server: str, kind: type[Settings]) -> Settings:
+        """Read every part that is set. Raises InvalidInput naming the first one that does not fit."""
+        own, shared = (f"DB_{prefix.upper().replace('-', '_')}_" for prefix in (name, server))
+        found = {
+            field.name: self._secrets.get(f"{own}{part}") or self._secrets.get(f"{shared}{part}")
+            for field in msgspec.structs.fields(kind)
+            for part in [field.name.upper()]
+        }
+        values = {part: value for part, value in found.items() if value is not None}
+        try:
+            return msgspec.convert(values, kind, strict=False)
+        except msgspec.ValidationError as error:
+            fault, _, place = str(error).partition(" - at `$.")
+            part = place.rstrip("`")
+            said = "" if part == "password" else f", was {values[part]!r}"
+            raise InvalidInput.single(f"{own}{part.upper()}", f"{fault}{said}") from error
 
     def _data_dir(self) -> Path:
         return Path(self._secrets.require("DE_PLATFORM_DATA_DIR"))

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from de_platform.pipeline.tenancy import TenantScope
+
 Row = dict[str, Any]
 
 
@@ -70,6 +72,14 @@ class RelationalDatabase(DatabaseInterface):
     @abstractmethod
     def transaction(self) -> AbstractAsyncContextManager["RelationalDatabase"]:
         """Run all statements on the yielded object in one transaction; an exception rolls it back."""
+
+    @abstractmethod
+    def tenant_transaction(self, scope: TenantScope) -> AbstractAsyncContextManager["RelationalDatabase"]:
+        """As `transaction`, with the scope's tenant in `app.tenant_id`, by which row policies decide.
+
+        It is set until the end of the transaction and no longer. The scope of all tenants sets none, which shows
+        no row: who may see all does so by a role of its own.
+        """
 
 
 class AnalyticalDatabase(DatabaseInterface):

@@ -9,6 +9,7 @@ import msgspec
 from psycopg import AsyncConnection, sql
 from psycopg.types.json import Jsonb
 
+from de_platform.pipeline.tenancy import TenantScope
 from de_platform.services.database.interface import RelationalDatabase, Row
 from de_platform.services.database.postgres_errors import postgres_errors
 
@@ -74,6 +75,14 @@ class PostgresStatements(RelationalDatabase):
         with postgres_errors():
             async with self._connection() as connection, connection.transaction():
                 yield PostgresTransaction(connection)
+
+    @asynccontextmanager
+    async def tenant_transaction(self, scope: TenantScope) -> AsyncGenerator[RelationalDatabase]:
+        async with self.transaction() as transaction:
+            await transaction.fetch_one(
+                "SELECT set_config('app.tenant_id', %(tenant_id)s, true)", {"tenant_id": scope.tenant_id or ""}
+            )
+            yield transaction
 
 
 class PostgresTransaction(PostgresStatements):

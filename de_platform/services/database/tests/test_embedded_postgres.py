@@ -15,7 +15,7 @@ import pytest
 from de_platform.services.database import unprivileged
 from de_platform.services.database.embedded import EmbeddedDatabase
 from de_platform.services.database.embedded_postgres import EmbeddedPostgres
-from de_platform.services.database.postgres import connection_string
+from de_platform.services.database.postgres_connection import connection_string
 from de_platform.services.database.postmaster_file import PostmasterFile
 from de_platform.services.database.settings import PostgresSettings
 

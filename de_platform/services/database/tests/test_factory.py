@@ -11,7 +11,8 @@ from de_platform.services.database.factory import NamedDatabaseFactory
 from de_platform.services.database.memory import MemoryAnalyticalDatabase, MemoryRelationalDatabase
 from de_platform.services.database.migrations import migrate_all
 from de_platform.services.database.postgres import PostgresDatabase
-from de_platform.services.database.settings import ClickHouseSettings, PostgresSettings
+from de_platform.services.database.postgres_connection import connection_string
+from de_platform.services.database.settings import ClickHouseSettings, PostgresSettings, SslMode
 from de_platform.services.secrets.env_secrets import EnvSecrets
 
 
@@ -69,6 +70,42 @@ def test_a_names_own_settings_win_over_its_servers_part_by_part() -> None:
 def test_clickhouse_has_settings_of_its_own() -> None:
     environ = {"DB_POSTGRES_HOST": "postgres", "DB_CLICKHOUSE_HOST": "clickhouse", "DB_EVENTS_USER": "writer"}
     assert settings_of(factory(environ).get("events")) == ClickHouseSettings(host="clickhouse", user="writer")
+
+
+def test_tls_of_postgres_is_as_its_settings_say() -> None:
+    environ = {"DB_POSTGRES_SSLMODE": "verify-full", "DB_ALERTS_SSLROOTCERT": "/ca.pem"}
+    found = settings_of(factory(environ).get("alerts"))
+    assert isinstance(found, PostgresSettings)
+    assert (found.sslmode, found.sslrootcert) == (SslMode.VERIFY_FULL, "/ca.pem")
+    assert "sslmode=verify-full sslrootcert=/ca.pem" in connection_string(found)
+
+
+def test_tls_of_clickhouse_is_as_its_settings_say() -> None:
+    environ = {"DB_CLICKHOUSE_SECURE": "true", "DB_CLICKHOUSE_VERIFY": "false", "DB_EVENTS_CA_CERT": "/ca.pem"}
+    found = settings_of(factory(environ).get("events"))
+    assert found == ClickHouseSettings(secure=True, verify=False, ca_cert="/ca.pem")
+
+
+def test_a_statement_may_take_as_long_as_its_settings_say() -> None:
+    environ = {"DB_POSTGRES_ANSWER_TIMEOUT_SECONDS": "0.5", "DB_CLICKHOUSE_ANSWER_TIMEOUT_SECONDS": "900"}
+    made = factory(environ)
+    assert settings_of(made.get("alerts")).answer_timeout_seconds == 0.5
+    assert settings_of(made.get("events")).answer_timeout_seconds == 900
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DB_EVENTS_SECURE", "perhaps"),
+        ("DB_EVENTS_INSERT_QUORUM", "most"),
+        ("DB_EVENTS_ANSWER_TIMEOUT_SECONDS", "0"),
+        ("DB_ALERTS_SSLMODE", "always"),
+        ("DB_ALERTS_PORT", "65536"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_named(name: str, value: str) -> None:
+    with pytest.raises(InvalidInput, match=f"{name}.*{value}"):
+        factory({name: value}).get("events" if "EVENTS" in name else "alerts")
 
 
 def test_a_database_of_another_kind_is_refused() -> None:

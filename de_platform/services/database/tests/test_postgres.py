@@ -38,12 +38,10 @@ async def test_goes_on_after_the_server_has_cut_its_connections(database: Postgr
     await database.fetch_one("SELECT 1")
     other = PostgresDatabase(embedded_postgres_settings())
     await other.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %(name)s",
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %(name)s",
         {"name": database.settings.database},
     )
     await other.disconnect()
-    with pytest.raises(Unavailable):
-        await database.fetch_one("SELECT 1")
     assert await database.fetch_one("SELECT 1 AS one") == {"one": 1}
 
 
