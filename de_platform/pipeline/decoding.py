@@ -6,7 +6,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from de_platform.pipeline.errors import FieldError, InvalidInput
 from de_platform.pipeline.events import EventType
-from de_platform.pipeline.glance import Glance
+from de_platform.pipeline.glance import RULES, Glance
 from de_platform.pipeline.instants import format_instant, parse_instant
 from de_platform.pipeline.shapes import CLIENT_SHAPES, STAMPED_SHAPES, ClientEvent, StampedEvent
 from de_platform.pipeline.validation import Value, examine
@@ -31,6 +31,8 @@ class Decoded(NamedTuple, Generic[Event]):
     events: list[Event]
     faults: dict[int, Faults]
     """By row, ascending."""
+    checks: Sequence[str]
+    """For each event, `glance.RULES` if it passed at a glance, "" if it took every rule one by one."""
 
 
 class _Decoder(Generic[Event]):
@@ -56,7 +58,7 @@ class _Decoder(Generic[Event]):
         """Decode and check every event."""
         looked = self._glance.look(raws, tenant_id=self._tenant_id, arrived_at=self._arrived_at_text)
         if len(looked.rows) == len(raws):
-            return Decoded(looked.rows, looked.events, {})
+            return Decoded(looked.rows, looked.events, {}, [RULES] * len(raws))
         found: dict[int, Event] = dict(zip(looked.rows, looked.events, strict=True))
         faults: dict[int, Faults] = {}
         for row, raw in enumerate(raws):
@@ -66,8 +68,8 @@ class _Decoder(Generic[Event]):
                     faults[row] = examined
                 else:
                     found[row] = examined
-        rows = sorted(found)
-        return Decoded(rows, [found[row] for row in rows], faults)
+        rows, usual = sorted(found), set(looked.rows)
+        return Decoded(rows, [found[row] for row in rows], faults, [RULES if row in usual else "" for row in rows])
 
     def _examined(self, raw: bytes) -> Event | Faults:
         try:

@@ -6,20 +6,20 @@ import msgspec
 from msgspec import UNSET
 
 from de_platform.pipeline.events import EventType
-from de_platform.pipeline.shapes import StampedEvent, column, count_set
+from de_platform.pipeline.lots import Lot
+from de_platform.pipeline.shapes import count_set
 
 
-def identity_members(event_type: EventType, events: Sequence[StampedEvent], primary_keys: Sequence[str]) -> list[str]:
+def identity_members(lot: Lot, primary_keys: Sequence[str]) -> list[str]:
     """Return the JSON members that name each event: its primary key, and for an order without one its order id.
 
     The order id of an order that does not say one is its own id.
     """
-    ids = column(events, "id")
+    ids, order_ids = lot.content.ids, lot.content.order_ids
     if _need_escapes(ids):
         ids, primary_keys = list(map(_escaped, ids)), list(map(_escaped, primary_keys))
-    if event_type is not EventType.ORDER:
+    if lot.event_type is not EventType.ORDER:
         return [f',"primary_key":"{key}"' for key in primary_keys]
-    order_ids = column(events, "order_id")
     if count_set(order_ids) == 0:
         return [f',"primary_key":"{key}","order_id":"{id_}"' for key, id_ in zip(primary_keys, ids, strict=True)]
     return [

@@ -59,6 +59,8 @@ class Header:
     INGESTED_AT = "ingested_at"
     MESSAGE_ID = "message_id"
     ORIGIN = "origin"
+    CHECKED = "checked"
+    """On normalisation topics: by which rules a starter has checked the event (`glance.RULES`), "" if it is unusual."""
 
 
 class Origin(msgspec.Struct, frozen=True, order=True):

@@ -21,6 +21,8 @@ Flags = NDArray[np.bool_]
 _POWERS = 10 ** np.arange(19, dtype=np.int64)
 _RATE_ONE = np.int64(10**RATE_FRACTION_DIGITS)
 _RATE_HALF = np.int64(10**RATE_FRACTION_DIGITS // 2)
+_FLOAT_POWERS = _POWERS.astype(np.float64)
+_MAX_FLOAT_DIGITS = 1e15
 _MAX_DIGITS = 18
 _MAX_MANTISSA = 9e17
 _MAX_CONVERTED = 1e16
@@ -31,6 +33,16 @@ _INTEGER_CHARS = 12
 _FRACTION = slice(_INTEGER_CHARS + 1, _INTEGER_CHARS + 1 + FRACTION_DIGITS)
 
 
+class Digits(NamedTuple):
+    """Plain positive numbers; a row means something only where `fits` says so."""
+
+    mantissas: Ints
+    """Their digits."""
+    scales: Ints
+    """How many of them are fraction digits."""
+    fits: Flags
+
+
 class Column(NamedTuple):
     """Numbers times 10 ** FRACTION_DIGITS; a row means something only where `fits` says so."""
 
@@ -38,23 +50,56 @@ class Column(NamedTuple):
     fits: Flags
 
 
-def read(texts: Sequence[str]) -> Column:
-    """Read plain positive numbers."""
-    mantissas, scales, fits = _parsed(texts)
-    return _scaled(mantissas, mantissas.astype(np.float64), scales, fits)
+def parse(texts: Sequence[str]) -> Digits:
+    """Read JSON text, of at most 18 digits where it fits."""
+    chars = np.frombuffer(",".join([*texts, ""]).encode("ascii"), np.uint8)
+    ends = np.flatnonzero(chars == _COMMA)
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    lengths = ends - starts
+    points = np.flatnonzero(chars == _POINT)
+    row_of = np.repeat(np.arange(len(ends)), lengths + 1)
+    point_of = np.full(len(ends), -1)
+    point_of[row_of[points]] = points
+    scales = np.where(point_of >= 0, ends - 1 - point_of, 0)
+    places = np.arange(len(chars))
+    exponents = ends[row_of] - 1 - places - (places < point_of[row_of])
+    digits = chars - _ZERO
+    digits[ends], digits[points] = 0, 0
+    mantissas = np.add.reduceat(digits * _POWERS[np.clip(exponents, 0, _MAX_DIGITS)], starts)
+    return Digits(mantissas, scales, lengths - (point_of >= 0) <= _MAX_DIGITS)
 
 
-def multiply(left: Sequence[str], right: Sequence[str]) -> Column:
-    """Multiply plain positive numbers, row by row."""
-    mantissas, scales, fits = _parsed([*left, *right])
-    size = len(left)
-    ours, theirs = mantissas[:size], mantissas[size:]
-    return _scaled(
-        ours * theirs,
-        ours.astype(np.float64) * theirs,
-        scales[:size] + scales[size:],
-        fits[:size] & fits[size:],
-    )
+def recover(numbers: Sequence[float]) -> Digits:
+    """Find the decimals that floats were read from, of at most 15 digits.
+
+    There is only one such decimal for a float. It was found when its digits, divided by the power of ten, give the
+    very float again: both ways round correctly, and 15 digits are fewer than a float tells apart.
+    """
+    floats = np.array(numbers, np.float64)
+    mantissas, scales = np.zeros(len(floats), np.int64), np.zeros(len(floats), np.int64)
+    fits = np.zeros(len(floats), np.bool_)
+    rows = np.arange(len(floats))
+    for scale in range(FRACTION_DIGITS + 1):
+        wanted = floats[rows]
+        digits = np.rint(wanted * _FLOAT_POWERS[scale])
+        found = (digits / _FLOAT_POWERS[scale] == wanted) & (digits < _MAX_FLOAT_DIGITS)
+        done = rows[found]
+        mantissas[done], scales[done], fits[done] = digits[found], scale, True
+        rows = rows[~found]
+        if not rows.size:
+            break
+    return Digits(mantissas, scales, fits)
+
+
+def read(numbers: Digits) -> Column:
+    """Bring numbers to `FRACTION_DIGITS`."""
+    return _scaled(numbers, numbers.mantissas.astype(np.float64))
+
+
+def multiply(left: Digits, right: Digits) -> Column:
+    """Multiply row by row."""
+    product = Digits(left.mantissas * right.mantissas, left.scales + right.scales, left.fits & right.fits)
+    return _scaled(product, left.mantissas.astype(np.float64) * right.mantissas)
 
 
 def convert(column: Column, rates: Ints) -> Column:
@@ -94,27 +139,9 @@ def write(column: Column) -> list[str]:
     return chars.tobytes().decode("ascii").split()
 
 
-def _parsed(texts: Sequence[str]) -> tuple[Ints, Ints, Flags]:
-    """Return the digits of each number as one integer, how many of them are fraction digits, and whether that fits."""
-    chars = np.frombuffer(",".join([*texts, ""]).encode("ascii"), np.uint8)
-    ends = np.flatnonzero(chars == _COMMA)
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    lengths = ends - starts
-    points = np.flatnonzero(chars == _POINT)
-    row_of = np.repeat(np.arange(len(ends)), lengths + 1)
-    point_of = np.full(len(ends), -1)
-    point_of[row_of[points]] = points
-    scales = np.where(point_of >= 0, ends - 1 - point_of, 0)
-    places = np.arange(len(chars))
-    exponents = ends[row_of] - 1 - places - (places < point_of[row_of])
-    digits = chars - _ZERO
-    digits[ends], digits[points] = 0, 0
-    mantissas = np.add.reduceat(digits * _POWERS[np.clip(exponents, 0, _MAX_DIGITS)], starts)
-    return mantissas, scales, lengths - (point_of >= 0) <= _MAX_DIGITS
-
-
-def _scaled(mantissas: Ints, estimate: NDArray[np.float64], scales: Ints, fits: Flags) -> Column:
+def _scaled(numbers: Digits, estimate: NDArray[np.float64]) -> Column:
     """Bring numbers with different scales to `FRACTION_DIGITS`; `estimate` tells what wrapped around."""
-    missing = FRACTION_DIGITS - scales
+    missing = FRACTION_DIGITS - numbers.scales
     factors = _POWERS[np.clip(missing, 0, _MAX_DIGITS)]
-    return Column(mantissas * factors, fits & (missing >= 0) & (estimate * factors < _MAX_MANTISSA))
+    fits = numbers.fits & (missing >= 0) & (estimate * factors < _MAX_MANTISSA)
+    return Column(numbers.mantissas * factors, fits)

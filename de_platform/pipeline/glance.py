@@ -34,8 +34,11 @@ from de_platform.pipeline.validation import (
 
 Event = TypeVar("Event", bound=ClientEvent)
 
-_MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_MAX_NUMBER_CHARS = 18
+RULES = "1"
+"""Names the rules that an event has passed; another number for every change of them."""
+MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_MAX_NUMBER_CHARS = 15
+"""So many digits survive in a float, which is how `checked_events` reads them again."""
 _CANONICAL_CHARS = len("2026-01-31T09:30:00.123456Z")
 _REMEMBERED = 10_000
 _NUMBERS = ("quantity", "price", "amount")
@@ -80,7 +83,7 @@ class Glance(Generic[Event]):
             *self._doubtful_marks(kept, events, together),
             *self._doubtful_numbers(events),
             *_not_allowed(column(events, "currency"), CURRENCIES.__contains__),
-            *_not_allowed(column(events, "tenant_id"), _is_tenant_id if tenant_id is None else tenant_id.__eq__),
+            *_not_allowed(column(events, "tenant_id"), is_usual_tenant_id if tenant_id is None else tenant_id.__eq__),
             *_doubtful_times(events, arrived_at),
         }
         if b" " in together:
@@ -98,7 +101,7 @@ class Glance(Generic[Event]):
             return self._decoded_one_by_one(raws)
         try:
             return range(len(raws)), list(map(self._decode, raws))
-        except _MALFORMED:
+        except MALFORMED:
             return self._decoded_one_by_one(raws)
 
     def _decoded_one_by_one(self, raws: Sequence[bytes]) -> tuple[Sequence[int], list[Event]]:
@@ -116,7 +119,7 @@ class Glance(Generic[Event]):
             return None
         try:
             return self._decode(raw)
-        except _MALFORMED:
+        except MALFORMED:
             return None
 
     def _doubtful_marks(self, raws: Sequence[bytes], events: Sequence[Event], together: bytes) -> Iterable[int]:
@@ -220,7 +223,7 @@ def _doubtful_times(events: Sequence[ClientEvent], arrived_at: str | None) -> It
     times = column(events, "transact_time")
     if arrived_at is None:
         arrivals = column(events, "ingested_at")
-        doubtful = {*_not_allowed(arrivals, _is_canonical), *_doubtful_replays(events)}
+        doubtful = {*_not_allowed(arrivals, is_canonical), *_doubtful_replays(events)}
     else:
         arrivals = [arrived_at] * len(times)
         doubtful = set[int]()
@@ -234,12 +237,16 @@ def _doubtful_replays(events: Sequence[ClientEvent]) -> Iterable[int]:
     texts = column(events, "replayed_at")
     if count_set(texts) == 0:
         return ()
-    return [row for row, text in enumerate(texts) if text is not UNSET and not _is_canonical(text)]
-
-
-_is_tenant_id = lru_cache(_REMEMBERED)(is_tenant_id)
+    return [row for row, text in enumerate(texts) if text is not UNSET and not is_canonical(text)]
 
 
 @lru_cache(_REMEMBERED)
-def _is_canonical(text: str) -> bool:
+def is_usual_tenant_id(text: str) -> bool:
+    """Say whether an event may carry this tenant, without asking again for one that was seen."""
+    return is_tenant_id(text)
+
+
+@lru_cache(_REMEMBERED)
+def is_canonical(text: str) -> bool:
+    """Say whether this is an instant as `format_instant` writes it."""
     return text.endswith("Z") and len(text) == _CANONICAL_CHARS and is_instant(text)

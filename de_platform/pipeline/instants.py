@@ -113,7 +113,7 @@ def _are_utc(texts: Sequence[str], length: int) -> bool:
         and (digits[:, _HOUR] * 10 + digits[:, _HOUR + 1] < 24).all()
         and (digits[:, _MINUTE] < 6).all()
         and (digits[:, _SECOND] < 6).all()
-    ) and all(map(_is_day, {text[:_DAY_CHARS] for text in texts}))
+    ) and all(map(is_day, {text[:_DAY_CHARS] for text in texts}))
 
 
 class _Form(NamedTuple):
@@ -152,5 +152,6 @@ def _is_second(text: str) -> bool:
 
 
 @lru_cache(_REMEMBERED)
-def _is_day(text: str) -> bool:
+def is_day(text: str) -> bool:
+    """Say whether this is a day, `YYYY-MM-DD`, from 1970 on."""
     return is_instant(f"{text}T00:00:00Z")

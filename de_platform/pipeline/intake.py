@@ -12,7 +12,7 @@ from itertools import repeat
 import msgspec
 from msgspec import Raw
 
-from de_platform.pipeline.decoding import ClientDecoder
+from de_platform.pipeline.decoding import ClientDecoder, Decoded
 from de_platform.pipeline.error_records import ErrorRecord, Stage
 from de_platform.pipeline.errors import FieldError, InvalidInput
 from de_platform.pipeline.events import EventType, Header, IngestionMethod
@@ -96,13 +96,13 @@ def take_in(
     decoder = ClientDecoder(submission.event_type, tenant_id=submission.tenant_id, arrived_at=submission.received_at)
     decoded = decoder.decode(raw_events)
     if not decoded.faults:
-        stamped = _stamped(submission, decoded.events, raw_events, positions, origins)
+        stamped = _stamped(submission, decoded, raw_events, positions, origins)
         return Intake(
             messages=stamped, accepted=len(stamped), rejections=[], tallies=_tallies(decoded.events, refusals=())
         )
     stamped = _stamped(
         submission,
-        decoded.events,
+        decoded,
         [raw_events[row] for row in decoded.rows],
         [positions[row] for row in decoded.rows],
         [origins[row] for row in decoded.rows] if origins else None,
@@ -220,12 +220,12 @@ def split_events(body: bytes) -> list[bytes]:
 
 def _stamped(
     submission: Submission,
-    events: Sequence[ClientEvent],
+    decoded: Decoded[ClientEvent],
     raws: Sequence[bytes],
     positions: Sequence[int],
     origins: Sequence[str] | None,
 ) -> list[Message]:
-    """Append what a starter adds to valid events, given as columns of equal length."""
+    """Append what a starter adds to the valid events; the other columns are of these alone."""
     assert len(submission.submission_id) <= MAX_SUBMISSION_ID_CHARS, "submission ids are short"
     event_type, method = submission.event_type.value, submission.method.value
     received_at = format_instant(submission.received_at)
@@ -233,10 +233,12 @@ def _stamped(
         f'","ingested_at":"{received_at}","event_type":"{event_type}","ingestion_method":"{method}"'
         f',"submission_id":{msgspec.json.encode(submission.submission_id).decode()}}}'
     )
-    stems = {tenant_id: _stem(submission, tenant_id) for tenant_id in set(column(events, "tenant_id"))}
+    stems = {tenant_id: _stem(submission, tenant_id) for tenant_id in set(column(decoded.events, "tenant_id"))}
     topic = NORMALIZATION_TOPIC[submission.event_type]
     messages: list[Message] = []
-    for event, raw, position, origin in zip(events, raws, positions, origins or repeat("", len(raws)), strict=True):
+    for event, checked, raw, position, origin in zip(
+        decoded.events, decoded.checks, raws, positions, origins or repeat("", len(raws)), strict=True
+    ):
         tenant_id = event.tenant_id
         message_id = f"{stems[tenant_id]}.{position}"
         headers = {
@@ -245,6 +247,7 @@ def _stamped(
             Header.INGESTION_METHOD: method,
             Header.INGESTED_AT: received_at,
             Header.MESSAGE_ID: message_id,
+            Header.CHECKED: checked,
         }
         if origin:
             headers[Header.ORIGIN] = origin

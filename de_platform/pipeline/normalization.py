@@ -6,22 +6,25 @@ waits or knows the time.
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from itertools import groupby
+from typing import NamedTuple
 
 import msgspec
 
+from de_platform.pipeline.checked_events import CheckedReader, is_checked
 from de_platform.pipeline.currency import RateTable
 from de_platform.pipeline.decoding import Faults, StampedDecoder
 from de_platform.pipeline.dedup import Arrivals, Deduplicator
 from de_platform.pipeline.errors import FieldError
 from de_platform.pipeline.events import EventType, Header
-from de_platform.pipeline.instants import utc_days
+from de_platform.pipeline.lots import Content, Lot, Stamps
 from de_platform.pipeline.messages import Batch, Record
 from de_platform.pipeline.refusals import claims_of
-from de_platform.pipeline.shapes import StampedEvent, column
+from de_platform.pipeline.shapes import column
 from de_platform.pipeline.topics import NORMALIZATION_TOPIC
 from de_platform.pipeline.validation import is_tenant_id
 from de_platform.pipeline.valuation import value_members
+
+_EVENT_TYPE = Header.EVENT_TYPE
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -50,27 +53,6 @@ class Refused(msgspec.Struct, frozen=True):
     errors: Sequence[FieldError]
 
 
-class Lot(msgspec.Struct, frozen=True, kw_only=True):
-    """Valid events of one type out of a batch, as columns of equal length in log order."""
-
-    event_type: EventType
-    records: list[Record]
-    events: list[StampedEvent]
-    days: list[str]
-    """UTC days of transact_time."""
-    primary_keys: list[str]
-
-    def only(self, rows: Sequence[int]) -> "Lot":
-        """Return some of its rows."""
-        return Lot(
-            event_type=self.event_type,
-            records=[self.records[row] for row in rows],
-            events=[self.events[row] for row in rows],
-            days=[self.days[row] for row in rows],
-            primary_keys=[self.primary_keys[row] for row in rows],
-        )
-
-
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """A batch, checked: every record is in a lot or refused."""
 
@@ -78,16 +60,19 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     refused: list[Refused]
 
 
-class Valued(msgspec.Struct, frozen=True, kw_only=True):
-    """A lot whose events can all be valued."""
+class Valued(NamedTuple):
+    """A lot whose events can all be valued, with two more columns."""
 
     lot: Lot
-    members: list[str]
+    primary_keys: Sequence[str]
+    members: Sequence[str]
     """What each event is worth, as JSON members."""
 
     def only(self, rows: Sequence[int]) -> "Valued":
         """Return some of its rows."""
-        return Valued(lot=self.lot.only(rows), members=[self.members[row] for row in rows])
+        return Valued(
+            self.lot.only(rows), [self.primary_keys[row] for row in rows], [self.members[row] for row in rows]
+        )
 
 
 class Reader:
@@ -100,12 +85,14 @@ class Reader:
             for event_type, its_topic in NORMALIZATION_TOPIC.items()
             if its_topic == topic
         }
+        self._checked_readers = {event_type: CheckedReader(EventType(event_type)) for event_type in self._decoders}
 
     def read(self, batch: Batch) -> Reading:
         """Decode and check every record."""
-        by_type: dict[str, list[Record]] = {}
-        for event_type, records in groupby(batch.records, _claimed_type):
-            by_type.setdefault(event_type, []).extend(records)
+        claimed = [headers.get(_EVENT_TYPE, "") for headers in column(batch.records, "headers")]
+        by_type: dict[str, list[Record]] = {event_type: [] for event_type in dict.fromkeys(claimed)}
+        for event_type, record in zip(claimed, batch.records, strict=True):
+            by_type[event_type].append(record)
         lots: list[Lot] = []
         refused: list[Refused] = []
         for event_type, records in self._sorted_out(by_type, refused).items():
@@ -127,19 +114,25 @@ class Reader:
         return known
 
     def _read(self, event_type: EventType, records: list[Record], refused: list[Refused]) -> Lot:
+        """Believe the starters where they vouch for a record; apply every rule to the others."""
+        checked = [record for record in records if is_checked(record)]
+        lot = self._checked_readers[event_type].read(checked) if checked else None
+        if lot is None:
+            return self._examined(event_type, records, refused)
+        if len(checked) == len(records):
+            return lot
+        others = [record for record in records if not is_checked(record)]
+        return lot.merged(self._examined(event_type, others, refused))
+
+    def _examined(self, event_type: EventType, records: list[Record], refused: list[Refused]) -> Lot:
         decoded = self._decoders[event_type.value].decode(column(records, "value"))
         refused += [self._refused(records[row], faults) for row, faults in decoded.faults.items()]
-        if decoded.faults:
-            records = [records[row] for row in decoded.rows]
-        events = decoded.events
-        days = utc_days(column(events, "transact_time"))
-        tenant_ids = column(events, "tenant_id")
-        prefixes = {tenant_id: f"{tenant_id}_{event_type.value}_" for tenant_id in set(tenant_ids)}
-        keys = [
-            f"{prefixes[tenant_id]}{id_}_{day}"
-            for tenant_id, id_, day in zip(tenant_ids, column(events, "id"), days, strict=True)
-        ]
-        return Lot(event_type=event_type, records=records, events=events, days=days, primary_keys=keys)
+        return Lot(
+            event_type,
+            [records[row] for row in decoded.rows] if decoded.faults else records,
+            Content.of(event_type, decoded.events),
+            Stamps.of(decoded.events),
+        )
 
     def _refused(self, record: Record, errors: Faults) -> Refused:
         claims = claims_of(record)
@@ -148,33 +141,38 @@ class Reader:
         return Refused(record, Kind(EventType(event_type), tenant_id), Fault.INVALID, errors)
 
 
-def _claimed_type(record: Record) -> str:
-    return record.headers.get(Header.EVENT_TYPE, "")
-
-
 def value(lot: Lot, rates: RateTable, refused: list[Refused]) -> Valued:
     """Say what the events of a lot are worth; append those that cannot be valued to `refused`."""
-    found = value_members(lot.event_type, lot.events, lot.days, rates)
+    found = value_members(lot, rates)
     members = [one for one in found if isinstance(one, str)]
     if len(members) < len(found):
         for row, one in enumerate(found):
             if isinstance(one, FieldError):
-                kind = Kind(lot.event_type, lot.events[row].tenant_id)
+                kind = Kind(lot.event_type, lot.stamps.tenant_ids[row])
                 refused.append(Refused(lot.records[row], kind, Fault.NO_VALUE, (one,)))
         lot = lot.only([row for row, one in enumerate(found) if isinstance(one, str)])
-    return Valued(lot=lot, members=members)
+    return Valued(lot, _primary_keys(lot), members)
 
 
-def arrivals(lot: Lot, dedup: Deduplicator) -> Arrivals:
+def arrivals(valued: Valued, dedup: Deduplicator) -> Arrivals:
     """Return a lot as dedup sees it.
 
     A primary key and the length of its tenant's name say exactly one tuple (tenant, type, id, day); a
     primary key alone does not, because names may contain underscores. So the length salts the digest.
     """
-    tenant_ids = column(lot.events, "tenant_id")
+    stamps = valued.lot.stamps
     return Arrivals(
-        keys=dedup.keys(lot.primary_keys, list(map(len, tenant_ids))),
-        days=lot.days,
-        message_ids=column(lot.events, "message_id"),
-        latest_at=max(column(lot.events, "ingested_at"), default=""),
+        keys=dedup.keys(valued.primary_keys, list(map(len, stamps.tenant_ids))),
+        days=valued.lot.content.days,
+        message_ids=stamps.message_ids,
+        latest_at=max(set(stamps.ingested_at), default=""),
     )
+
+
+def _primary_keys(lot: Lot) -> list[str]:
+    tenant_ids = lot.stamps.tenant_ids
+    prefixes = {tenant_id: f"{tenant_id}_{lot.event_type.value}_" for tenant_id in set(tenant_ids)}
+    return [
+        f"{prefixes[tenant_id]}{id_}_{day}"
+        for tenant_id, id_, day in zip(tenant_ids, lot.content.ids, lot.content.days, strict=True)
+    ]

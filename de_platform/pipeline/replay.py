@@ -78,7 +78,8 @@ def _taken_in(record: ErrorRecord, raw: bytes, replayed_at: datetime) -> Message
     (message,) = intake.messages
     if message.headers[Header.MESSAGE_ID] != record.message_id:
         raise InvalidInput.single("message_id", f"would become {message.headers[Header.MESSAGE_ID]}")
-    return msgspec.structs.replace(message, value=_marked(message.value, replayed_at))
+    headers = {name: text for name, text in message.headers.items() if name != Header.CHECKED}
+    return msgspec.structs.replace(message, value=_marked(message.value, replayed_at), headers=headers)
 
 
 def _marked(stamped: bytes, replayed_at: datetime) -> bytes:

@@ -13,9 +13,8 @@ from de_platform.pipeline.dedup import Verdicts
 from de_platform.pipeline.enrichment import identity_members
 from de_platform.pipeline.events import EventType, Header, Origin
 from de_platform.pipeline.messages import Message
-from de_platform.pipeline.normalization import Lot, Refused, Valued
-from de_platform.pipeline.refusals import refuse
-from de_platform.pipeline.shapes import StampedEvent, column
+from de_platform.pipeline.normalization import Refused, Valued
+from de_platform.pipeline.refusals import claims_of, refuse
 from de_platform.pipeline.topics import ALGOS_TOPIC, DUPLICATES, NORMALIZATION_ERRORS, PERSISTENCE_TOPIC
 
 _TENANT_ID, _EVENT_TYPE, _INGESTION_METHOD = Header.TENANT_ID, Header.EVENT_TYPE, Header.INGESTION_METHOD
@@ -86,7 +85,7 @@ def _tracks(routing: Routing, valued: Valued, verdicts: Verdicts) -> list[_Track
     new = verdicts.new()
     tracks = _events(routing, valued if len(new) == verdicts.count else valued.only(new))
     if verdicts.originals:
-        tracks.append(_duplicates(routing, valued.lot, verdicts))
+        tracks.append(_duplicates(routing, valued, verdicts))
     return tracks
 
 
@@ -108,20 +107,28 @@ def _events(routing: Routing, valued: Valued) -> list[_Track]:
     log = f"{routing.topic}:{partition}:"
     stamp = f',"normalized_at":"{routing.normalized_at}","origin":"'
     event_type, stored_topic, algos_topic = lot.event_type.value, *_TOPICS[lot.event_type]
-    is_realtime = {tenant_id: routing.is_realtime(tenant_id) for tenant_id in set(column(lot.events, "tenant_id"))}
+    is_realtime = {tenant_id: routing.is_realtime(tenant_id) for tenant_id in set(lot.stamps.tenant_ids)}
     stored = _Track(stored_topic, [], [])
     evaluated = _Track(algos_topic, [], [])
-    names = identity_members(lot.event_type, lot.events, lot.primary_keys)
-    for record, event, name, worth in zip(lot.records, lot.events, names, valued.members, strict=True):
-        offset, tenant_id = record.offset, event.tenant_id
+    for record, name, worth, tenant_id, message_id, method, ingested_at in zip(
+        lot.records,
+        identity_members(lot, valued.primary_keys),
+        valued.members,
+        lot.stamps.tenant_ids,
+        lot.stamps.message_ids,
+        lot.stamps.ingestion_methods,
+        lot.stamps.ingested_at,
+        strict=True,
+    ):
+        offset = record.offset
         origin = f"{log}{offset}"
         value = record.value.rstrip()[:-1] + f'{name}{worth}{stamp}{origin}"}}'.encode()
         headers = {
             _TENANT_ID: tenant_id,
             _EVENT_TYPE: event_type,
-            _INGESTION_METHOD: event.ingestion_method,
-            _INGESTED_AT: event.ingested_at,
-            _MESSAGE_ID: event.message_id,
+            _INGESTION_METHOD: method,
+            _INGESTED_AT: ingested_at,
+            _MESSAGE_ID: message_id,
             _ORIGIN: origin,
         }
         stored.offsets.append(offset)
@@ -136,46 +143,40 @@ def _events(routing: Routing, valued: Valued) -> list[_Track]:
     return [stored, evaluated]
 
 
-def _headers(event: StampedEvent, origin: str) -> Mapping[str, str]:
-    return {
-        _TENANT_ID: event.tenant_id,
-        _EVENT_TYPE: event.event_type,
-        _INGESTION_METHOD: event.ingestion_method,
-        _INGESTED_AT: event.ingested_at,
-        _MESSAGE_ID: event.message_id,
-        _ORIGIN: origin,
-    }
-
-
-def _duplicates(routing: Routing, lot: Lot, verdicts: Verdicts) -> _Track:
+def _duplicates(routing: Routing, valued: Valued, verdicts: Verdicts) -> _Track:
     """Make a message for each duplicate, with its whole event and the message that was first."""
     track = _Track(DUPLICATES, [], [])
+    lot = valued.lot
     for row, original_message_id in verdicts.originals.items():
-        record, event = lot.records[row], lot.events[row]
-        origin = str(routing.origin(record.offset))
+        record = lot.records[row]
         body = _Duplicate(
-            event_type=event.event_type,
-            primary_key=lot.primary_keys[row],
-            message_id=event.message_id,
+            event_type=lot.event_type.value,
+            primary_key=valued.primary_keys[row],
+            message_id=lot.stamps.message_ids[row],
             original_message_id=original_message_id,
-            tenant_id=event.tenant_id,
-            received_at=event.ingested_at,
-            ingestion_method=event.ingestion_method,
-            submission_id=event.submission_id,
-            origin=origin,
+            tenant_id=lot.stamps.tenant_ids[row],
+            received_at=lot.stamps.ingested_at[row],
+            ingestion_method=lot.stamps.ingestion_methods[row],
+            submission_id=claims_of(record).submission_id,
+            origin=str(routing.origin(record.offset)),
             original_event=msgspec.Raw(record.value),
         )
         track.offsets.append(record.offset)
-        track.messages.append(
-            Message(
-                topic=DUPLICATES,
-                key=event.tenant_id,
-                value=msgspec.json.encode(body),
-                headers=_headers(event, origin),
-                partition=routing.partition,
-            )
-        )
+        track.messages.append(_duplicate(body, partition=routing.partition))
     return track
+
+
+def _duplicate(body: _Duplicate, *, partition: int) -> Message:
+    headers = {
+        _TENANT_ID: body.tenant_id,
+        _EVENT_TYPE: body.event_type,
+        _INGESTION_METHOD: body.ingestion_method,
+        _INGESTED_AT: body.received_at,
+        _MESSAGE_ID: body.message_id,
+        _ORIGIN: body.origin,
+    }
+    value = msgspec.json.encode(body)
+    return Message(topic=DUPLICATES, key=body.tenant_id, value=value, headers=headers, partition=partition)
 
 
 def _error(routing: Routing, refused: Refused) -> Message:

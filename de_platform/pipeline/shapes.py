@@ -110,8 +110,43 @@ class StampedTransaction(Transaction, frozen=True, kw_only=True):
     replayed_at: OptionalText = UNSET
 
 
+class _Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Options of what is read of an event that a starter has checked; its numbers have few enough digits for floats."""
+
+
+class OrderFacts(_Facts, frozen=True, kw_only=True):
+    """An order, without what its headers say and what nobody needs."""
+
+    id: Text
+    transact_time: str
+    quantity: float
+    price: float | UnsetType = UNSET
+    currency: str
+    order_id: OptionalText = UNSET
+
+
+class ExecutionFacts(_Facts, frozen=True, kw_only=True):
+    """An execution likewise."""
+
+    id: Text
+    transact_time: str
+    quantity: float
+    price: float
+    currency: str
+
+
+class TransactionFacts(_Facts, frozen=True, kw_only=True):
+    """A transaction likewise."""
+
+    id: Text
+    transact_time: str
+    amount: float
+    currency: str
+
+
 ClientEvent = Order | Execution | Transaction
 StampedEvent = StampedOrder | StampedExecution | StampedTransaction
+EventFacts = OrderFacts | ExecutionFacts | TransactionFacts
 
 CLIENT_SHAPES: dict[EventType, type[ClientEvent]] = {
     EventType.ORDER: Order,
@@ -125,7 +160,14 @@ STAMPED_SHAPES: dict[EventType, type[StampedEvent]] = {
 }
 
 
-def column(rows: Sequence[ClientEvent | Record], name: str) -> list[Any]:
+FACTS: dict[EventType, type[EventFacts]] = {
+    EventType.ORDER: OrderFacts,
+    EventType.EXECUTION: ExecutionFacts,
+    EventType.TRANSACTION: TransactionFacts,
+}
+
+
+def column(rows: Sequence[ClientEvent | EventFacts | Record], name: str) -> list[Any]:
     """Return one field of all events or records, with the type that they declare."""
     return _COLUMNS[name](rows)
 
@@ -157,7 +199,9 @@ _COLUMNS: Mapping[str, Callable[[Sequence[Any]], list[Any]]] = {
     "message_id": lambda rows: [row.message_id for row in rows],
     "ingested_at": lambda rows: [row.ingested_at for row in rows],
     "replayed_at": lambda rows: [row.replayed_at for row in rows],
+    "ingestion_method": lambda rows: [row.ingestion_method for row in rows],
     "offset": lambda rows: [row.offset for row in rows],
     "value": lambda rows: [row.value for row in rows],
+    "headers": lambda rows: [row.headers for row in rows],
 }
 """Spelt out, because the interpreter reads an attribute that it can see in half the time of one that it is told."""

@@ -16,8 +16,9 @@ from de_platform.pipeline.dedup_checkpoint import DedupSnapshot, confirm, restor
 from de_platform.pipeline.errors import FieldError
 from de_platform.pipeline.events import EventType, Origin
 from de_platform.pipeline.instants import format_instant
+from de_platform.pipeline.lots import Lot
 from de_platform.pipeline.messages import Batch, Message, Record
-from de_platform.pipeline.normalization import Lot, Reader, Reading, arrivals, value
+from de_platform.pipeline.normalization import Reader, Reading, arrivals, value
 from de_platform.pipeline.refusals import refuse
 from de_platform.pipeline.routing import Judged, Routing, route
 from de_platform.pipeline.valuation import rates_needed_at
@@ -84,7 +85,7 @@ class NormalizerStep(Step[NormalizerState]):
         await self._learn_rates(reading)
         refused = list(reading.refused)
         lots = [value(lot, self._rates, refused) for lot in reading.lots]
-        arrived = [arrivals(valued.lot, state.dedup) for valued in lots]
+        arrived = [arrivals(valued, state.dedup) for valued in lots]
         state.dedup.begin(
             batch.topic,
             from_the_start=batch.records[0].offset == 0,
@@ -133,7 +134,7 @@ class NormalizerStep(Step[NormalizerState]):
 
     async def _learn_rates(self, reading: Reading) -> None:
         """Make sure that the table has all rates that were loaded when the latest event came in."""
-        needed_at = max((rates_needed_at(lot.events) for lot in reading.lots), default="")
+        needed_at = max((rates_needed_at(lot) for lot in reading.lots), default="")
         if needed_at > self._rates_known_at:
             await self.learn_rates()
 
@@ -155,7 +156,9 @@ class NormalizerStep(Step[NormalizerState]):
         earlier work: not there yet, as far as the record is concerned.
         """
         wanted = {
-            row: EventIdentity(lot.events[row].tenant_id, lot.events[row].id, date.fromisoformat(lot.days[row]))
+            row: EventIdentity(
+                lot.stamps.tenant_ids[row], lot.content.ids[row], date.fromisoformat(lot.content.days[row])
+            )
             for row in dedup.undecided(arrived)
         }
         if not wanted:

@@ -7,7 +7,6 @@ from de_platform.pipeline.dedup import Verdicts
 from de_platform.pipeline.messages import Batch, Message
 from de_platform.pipeline.normalization import Kind, Refused
 from de_platform.pipeline.routing import Judged
-from de_platform.pipeline.shapes import column
 from de_platform.services.logger.interface import LoggingInterface
 from de_platform.services.metrics.interface import MetricsInterface
 
@@ -110,7 +109,7 @@ def _kinds(judged: Sequence[Judged], rows_of: Callable[[Verdicts], Sequence[int]
         rows = rows_of(verdicts)
         if not rows:
             continue
-        tenant_ids = column(valued.lot.events, "tenant_id")
+        tenant_ids = valued.lot.stamps.tenant_ids
         chosen = tenant_ids if len(rows) == len(tenant_ids) else [tenant_ids[row] for row in rows]
         for tenant_id, count in Counter(chosen).items():
             kinds[Kind(valued.lot.event_type, tenant_id)] += count

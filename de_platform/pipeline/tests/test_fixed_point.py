@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from de_platform.pipeline.fixed_point import MAX_RATE, convert, multiply, read, write
+from de_platform.pipeline.fixed_point import MAX_RATE, Column, convert, multiply, parse, recover, write
+from de_platform.pipeline.fixed_point import read as read_digits
 
 EXACT = Context(prec=200, rounding=ROUND_HALF_EVEN)
 STEP = Decimal("1e-8")
@@ -14,25 +15,42 @@ NUMBERS = st.builds(
     st.integers(0, 10**9) | st.integers(0, 10**18 - 1),
     st.text("0123456789", max_size=4) | st.text("0123456789", max_size=18),
 )
+SHORT_NUMBERS = NUMBERS.filter(lambda text: len(text.replace(".", "")) <= 15)
 RATES = st.integers(1, MAX_RATE) | st.sampled_from([10**18, 5 * 10**17, 25 * 10**16, 1, MAX_RATE])
+
+
+def read(texts: list[str]) -> Column:
+    return read_digits(parse(texts))
+
+
+@given(st.lists(SHORT_NUMBERS, min_size=1, max_size=6))
+@example(["0.00000001", "999999999999999", "9999999.99999999", "0.3", "123456789012.345"])
+def test_floats_of_short_decimals_give_them_back(texts: list[str]) -> None:
+    found = recover(list(map(float, texts)))
+    for text, mantissa, scale, fits in zip(texts, *(values.tolist() for values in found), strict=True):
+        assert fits == (Decimal(text).normalize().as_tuple().exponent >= -8)
+        if fits:
+            assert Decimal(mantissa).scaleb(-scale) == Decimal(text)
 
 
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=6))
 def test_products_that_fit_are_exact(rows: list[tuple[str, str]]) -> None:
-    column = multiply([left for left, _ in rows], [right for _, right in rows])
+    column = multiply(parse([left for left, _ in rows]), parse([right for _, right in rows]))
     for (left, right), text, fits in zip(rows, write(column), column.fits, strict=True):
         if fits:
             assert Decimal(text) == EXACT.multiply(Decimal(left), Decimal(right))
 
 
 def test_ordinary_numbers_fit() -> None:
-    assert multiply(["100", "12345.6789", "1"], ["150.25", "9999.9999", "0.00000001"]).fits.all()
+    left, right = ["100", "12345.6789", "1"], ["150.25", "9999.9999", "0.00000001"]
+    assert multiply(parse(left), parse(right)).fits.all()
+    assert multiply(recover(list(map(float, left))), recover(list(map(float, right)))).fits.all()
     assert read(["1000000000", "0.00000001"]).fits.all()
 
 
 def test_too_large_and_too_precise_numbers_do_not_fit() -> None:
     assert read(["10000000000", "0.000000001", "9" * 18, "0." + "1" * 18, "9" * 19]).fits.tolist() == [False] * 5
-    assert not multiply(["999999999.9"], ["999999999.9"]).fits.any()
+    assert not multiply(parse(["999999999.9"]), parse(["999999999.9"])).fits.any()
 
 
 @settings(max_examples=300)

@@ -4,6 +4,7 @@ import pytest
 
 from de_platform.pipeline.errors import FieldError, InvalidInput
 from de_platform.pipeline.events import EventType, IngestionMethod
+from de_platform.pipeline.glance import RULES
 from de_platform.pipeline.intake import Tally, receipt, reject, split_events, take_in
 from de_platform.pipeline.tests.sample_events import SAMPLES, TENANT, order, raw, submission
 
@@ -27,9 +28,18 @@ def test_a_valid_event_is_stamped_behind_its_own_bytes(event_type: EventType) ->
         "ingestion_method": "rest",
         "ingested_at": "2026-11-20T15:00:00.000000Z",
         "message_id": stamps["message_id"],
+        "checked": "",
     }
     assert stamps["message_id"].endswith(".7")
     assert message.key == TENANT
+
+
+def test_only_what_passes_at_a_glance_is_marked_as_checked() -> None:
+    usual, unknown_field, too_many_digits = order(), order(desk="A"), order(quantity=0.1234567890123456)
+    messages = take_in(
+        submission(), list(map(raw, (usual, unknown_field, too_many_digits))), positions=range(3)
+    ).messages
+    assert [message.headers["checked"] for message in messages] == [RULES, "", ""]
 
 
 def test_space_around_an_event_does_not_matter() -> None:
