@@ -79,7 +79,7 @@ class Kafka(Server):
         return self.directory / "data"
 
     def install(self) -> None:
-        """Effects in order: 1. Java and Maven, if they are missing and this is root, 2. the jars, all of them or none."""
+        """Effects in order: 1. Java and Maven, if missing and this is root, 2. the jars, all of them or none."""
         if _java() is None or (programs.find("mvn") is None and not self._jars.exists()):
             programs.install_toolchain(self.name, _PACKAGES_OF_JAVA)
         if _java() is None:
@@ -114,9 +114,8 @@ class Kafka(Server):
         try:
             with socket.create_connection((HOST, self.port), timeout=2) as connection:
                 connection.sendall(struct.pack("!i", len(body)) + body)
-                _length, _correlation, _throttle, brokers = struct.unpack(
-                    "!iiii", connection.recv(16, socket.MSG_WAITALL)
-                )
+                with connection.makefile("rb") as answer:
+                    _length, _correlation, _throttle, brokers = struct.unpack("!iiii", answer.read(16))
         except (OSError, struct.error):
             return False
         return brokers > 0
