@@ -18,8 +18,8 @@ app = make_app("migrate", EXAMPLES)
 @app.default
 def migrate(*, flags: GlobalFlags | None = None) -> int:
     """Apply the migrations that are missing, in PostgreSQL and ClickHouse. Safe to repeat."""
-    from de_platform.cli.runner import run_event_loop  # noqa: PLC0415 - slow to import
-    from de_platform.cli.store_host import migrate_databases  # noqa: PLC0415
+    from de_platform.cli.migrating import migrate_databases  # noqa: PLC0415 - slow to import
+    from de_platform.cli.runner import run_event_loop  # noqa: PLC0415
 
     run_event_loop(migrate_databases(surroundings(flags or GlobalFlags())))
     sys.stderr.write("The databases are up to date.\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 from de_platform.cli.choices import Choices, parse_databases
 from de_platform.cli.global_flags import Surroundings
 from de_platform.cli.instance import process_lock, run_dir, write_private
-from de_platform.cli.wiring import compose, make_logger, make_metrics
+from de_platform.cli.wiring import compose, make_metrics
 from de_platform.config.settings import Origin, Settings, Source
 from de_platform.modules.base import HealthCheck, Module
 from de_platform.pipeline.errors import Unavailable
@@ -29,15 +29,6 @@ SERVED_DATABASES = ("postgres", "clickhouse")
 """The embedded engines are served as what they are, so all other processes use them like any server."""
 _CLIENTS = ("edge", "pipeline")
 _WAIT_FOR_CLIENTS_SECONDS = 20.0
-
-
-async def migrate_databases(around: Surroundings) -> int:
-    """Apply all missing migrations to the databases of these surroundings. Returns 0. Raises Unavailable."""
-    log = make_logger(around)
-    container = compose(around, log=log, lifecycle=LifecycleManager(log), metrics=make_metrics(around))
-    async with container:
-        await migrate_all(await container.resolve(DatabaseFactory))
-    return 0
 
 
 class StoreHost(Module):
