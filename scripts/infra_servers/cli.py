@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from scripts.infra_servers.infra import KINDS, Infra
+from scripts.infra_servers.server import Server
 
-_NAMES = [kind.name for kind in KINDS]
 _EPILOG = """\
 Without names, all servers are meant. `up` and `env` print settings as NAME=value:
   env $(scripts/infra env) make test-integration
@@ -20,16 +20,18 @@ in .cache/infra; INFRA_DATA and INFRA_DOWNLOADS name other folders.
 """
 
 
-def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
+def main(
+    arguments: Sequence[str], environ: Mapping[str, str] = os.environ, kinds: Sequence[type[Server]] = KINDS
+) -> int:
     """Run one command. Returns 0 when all that was asked for is so, 1 when something is missing; says what and why."""
-    chosen = _parser().parse_args(arguments)
+    chosen = _parser([kind.name for kind in kinds]).parse_args(arguments)
     values = {**environ, **({"INFRA_DATA": str(chosen.data)} if chosen.data else {})}
-    infra = Infra.of_environment(values)
+    infra = Infra.of_environment(values, kinds)
     match chosen.command:
         case "up":
-            return _up(infra, chosen.names or _NAMES, export=chosen.export)
+            return _up(infra, chosen.names or infra.names, export=chosen.export)
         case "down":
-            return _down(infra, chosen.names or _NAMES)
+            return _down(infra, chosen.names or infra.names)
         case "env":
             _print_env(infra.env(), export=chosen.export)
             return 0
@@ -57,14 +59,14 @@ def _down(infra: Infra, names: Iterable[str]) -> int:
 def _status(infra: Infra) -> int:
     """Return 0 when every server is up or given, else 1."""
     lines: list[tuple[str, str]] = []
-    for name in _NAMES:
+    for name in infra.names:
         server = infra.server(name)
         process = server.process
         if process is not None:
             answer = "answers" if server.answers() else "does not answer"
             lines.append((name, f"up, port {server.port}, pid {process.pid}, {answer}; log: {server.log}"))
         else:
-            lines.append((name, "given by the environment" if infra.is_given(name) else "down"))
+            lines.append((name, "given by the environment" if infra.given(name) else "down"))
     print("\n".join(f"{name:<11} {text}" for name, text in lines))
     return 1 if any(text == "down" for _, text in lines) else 0
 
@@ -78,7 +80,7 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/infra",
         description="Real engines on 127.0.0.1, each with its own data and free ports, without a container engine.",
@@ -90,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="start servers, fetching what is missing, and print their settings")
     down = commands.add_parser("down", help="stop what `up` started; data stays")
     for command in (up, down):
-        command.add_argument("names", nargs="*", metavar="NAME", help=", ".join(_NAMES), choices=[*_NAMES, []])
+        command.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names), choices=[*names, []])
     env = commands.add_parser("env", help="print the settings of what runs")
     for command in (up, env):
         command.add_argument("--export", action="store_true", help="print `export NAME=value`, for eval")

@@ -9,10 +9,15 @@ RANGE = range(20_000, 32_000)
 _TRIES = 200
 
 
+def listener(port: int) -> socket.socket:
+    """Listen on this port of loopback. Raises OSError."""
+    return socket.create_server((HOST, port))
+
+
 def is_free(port: int) -> bool:
     """Tell whether a server could listen on this port of loopback now."""
     try:
-        socket.create_server((HOST, port)).close()
+        listener(port).close()
     except OSError:
         return False
     return True

@@ -13,7 +13,7 @@ from de_platform.services.filesystem.s3_settings import S3Settings
 from de_platform.services.secrets.env_secrets import EnvSecrets
 from scripts.infra_servers import programs
 from scripts.infra_servers.errors import CannotBeHad
-from scripts.infra_servers.infra import KIND_BY_NAME, Infra
+from scripts.infra_servers.infra import KINDS, Infra
 from scripts.infra_servers.server import Server
 
 REQUIRED_SETTING = "REQUIRE_INFRA"
@@ -24,7 +24,7 @@ _CHROMIUM_PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-c
 def required_names(environ: Mapping[str, str]) -> frozenset[str]:
     """Return what `REQUIRE_INFRA` lists. Raises ValueError for an unknown name, which would demand nothing."""
     names = frozenset(name.strip() for name in environ.get(REQUIRED_SETTING, "").split(",") if name.strip())
-    known = (*KIND_BY_NAME, CHROMIUM)
+    known = (*(kind.name for kind in KINDS), CHROMIUM)
     if unknown := names.difference(known):
         raise ValueError(f"{REQUIRED_SETTING} names {', '.join(sorted(unknown))}; known are {', '.join(known)}")
     return names
@@ -39,9 +39,9 @@ class RealServers:
 
     def __init__(self, infra: Infra, environ: Mapping[str, str] = os.environ) -> None:
         self._infra = infra
-        self._environ = environ
         self._required = required_names(environ)
         self._found: dict[str, Mapping[str, str]] = {}
+        self._missing: dict[str, str] = {}
 
     @property
     def redis(self) -> str:
@@ -87,17 +87,12 @@ class RealServers:
         """Return the platform's settings for these servers, starting those that do not run."""
         for name in names:
             if name not in self._found:
-                self._found[name] = self._environ if self._infra.is_given(name) else self._started(name)
+                self._found[name] = self._infra.given(name) or self._start(self._infra.server(name)).env()
         return {key: value for name in names for key, value in self._found[name].items()}
 
     def private(self, name: str, directory: Path) -> Server:
         """Return a running server of this kind with its own data; whoever asked for it stops it."""
-        server = self._infra.private(name, directory)
-        try:
-            server.start()
-        except CannotBeHad as error:
-            self.skip_or_fail(name, error.reason)
-        return server
+        return self._start(self._infra.private(name, directory))
 
     def skip_or_fail(self, name: str, reason: str) -> NoReturn:
         """Skip the running test for the lack of this server, or fail it if it is required."""
@@ -105,13 +100,16 @@ class RealServers:
             pytest.fail(f"{REQUIRED_SETTING} lists {name}: {reason}", pytrace=False)
         pytest.skip(f"{name}: {reason}")
 
-    def _started(self, name: str) -> Mapping[str, str]:
-        server = self._infra.server(name)
+    def _start(self, server: Server) -> Server:
+        """Start it; what could not be had once is not tried again."""
+        if server.name in self._missing:
+            self.skip_or_fail(server.name, self._missing[server.name])
         try:
             server.start()
         except CannotBeHad as error:
-            self.skip_or_fail(name, error.reason)
-        return server.env()
+            self._missing[server.name] = error.reason
+            self.skip_or_fail(server.name, error.reason)
+        return server
 
 
 def _parts(values: Mapping[str, str], prefix: str) -> dict[str, Any]:
