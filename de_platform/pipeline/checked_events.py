@@ -6,6 +6,7 @@ later stage or forge another tenant's name from getting there.
 """
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import msgspec
 from msgspec import UnsetType
@@ -25,9 +26,9 @@ _INGESTION_METHOD, _INGESTED_AT = Header.INGESTION_METHOD, Header.INGESTED_AT
 _METHODS = frozenset(method.value for method in IngestionMethod)
 
 
-def is_checked(record: Record) -> bool:
-    """Say whether a starter vouches for a record, by the rules of today."""
-    return record.headers.get(_CHECKED) == RULES
+def are_checked(records: Sequence[Record]) -> list[bool]:
+    """Say for each record whether a starter vouches for it, by the rules of today."""
+    return [headers.get(_CHECKED) == RULES for headers in column(records, "headers")]
 
 
 class CheckedReader:
@@ -75,5 +76,6 @@ def _are_sane(content: Content, stamps: Stamps) -> bool:
 
 
 def _are_positive(numbers: Sequence[Number | UnsetType]) -> bool:
-    floats = [number for number in numbers if isinstance(number, float)]
-    return min(floats, default=1.0) > 0
+    if not set(map(type, numbers)) <= {float}:
+        numbers = [number for number in numbers if isinstance(number, float)]
+    return min(cast("Sequence[float]", numbers), default=1.0) > 0

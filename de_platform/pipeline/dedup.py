@@ -111,7 +111,10 @@ class Deduplicator:
             return []
         latest_at = max(self.latest_at, arrivals.latest_at)
         first_hot_day = self._first_hot_day(latest_at)
-        late = np.array([i for i, day in enumerate(arrivals.days) if day < first_hot_day], np.int64)
+        late_days = {day for day in set(arrivals.days) if day < first_hot_day}
+        if not late_days:
+            return []
+        late = np.array([i for i, day in enumerate(arrivals.days) if day in late_days], np.int64)
         for generation in self._generations_of_late(latest_at):
             if late.size:
                 late = late[generation.find(arrivals.keys[late]) < 0]

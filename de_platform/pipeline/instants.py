@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from itertools import repeat
 from operator import le
 from typing import NamedTuple
 
@@ -88,9 +87,12 @@ def are_timely(texts: Sequence[str], arrivals: Sequence[str]) -> bool:
 
 def utc_days(texts: Sequence[str]) -> list[str]:
     """Return the UTC day, `YYYY-MM-DD`, of each valid instant."""
-    if all(map(str.endswith, texts, repeat("Z"))):
-        return [text[:_DAY_CHARS] for text in texts]
-    return list(map(utc_day, texts))
+    if not texts or "".join(texts).count("Z") < len(texts):
+        return list(map(utc_day, texts))
+    first = min(texts)[:_DAY_CHARS]
+    if first == max(texts)[:_DAY_CHARS]:
+        return [first] * len(texts)
+    return [text[:_DAY_CHARS] for text in texts]
 
 
 def utc_day(text: str) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-_STEM_CHARS = 32
 _STEM_BYTES = 16
 _POSITION_BITS = 32
 _POSITION_MASK = (1 << _POSITION_BITS) - 1
@@ -14,7 +13,8 @@ _ODD = _POSITION_MASK
 """Stands in place of a stem for ids of another form, which are kept as they are."""
 _MAX_RECENT = 4096
 _STEM = re.compile(r"[0-9a-f]{32}")
-_POSITIONS = re.compile(r"(?:\.(?:0|[1-9][0-9]{0,8}))*")
+_MAX_POSITION_DIGITS = 9
+_POWERS = 10 ** np.arange(1, _MAX_POSITION_DIGITS, dtype=np.uint64)
 _NO_STEM = -1
 
 References = NDArray[np.uint64]
@@ -31,13 +31,15 @@ class MessagePool:
 
     def refer(self, message_ids: Sequence[str]) -> References:
         """Return a reference for each id."""
-        stems = [message_id[:_STEM_CHARS] for message_id in message_ids]
-        positions = [message_id[_STEM_CHARS:] for message_id in message_ids]
+        parts = ".".join(message_ids).split(".")
+        if len(parts) != 2 * len(message_ids):
+            return self._refer_one_by_one(message_ids)
+        stems, positions = parts[0::2], parts[1::2]
         stem_of = {stem: self._stem(stem) for stem in set(stems)}
-        if _NO_STEM in stem_of.values() or not _are_positions(positions):
-            return np.array([self._refer_to_one(message_id) for message_id in message_ids], np.uint64)
-        numbers = np.array([stem_of[stem] for stem in stems], np.uint64)
-        return numbers << np.uint64(_POSITION_BITS) | np.array([int(text[1:]) for text in positions], np.uint64)
+        numbers = _positions(positions)
+        if numbers is None or _NO_STEM in stem_of.values():
+            return self._refer_one_by_one(message_ids)
+        return np.array(list(map(stem_of.__getitem__, stems)), np.uint64) << np.uint64(_POSITION_BITS) | numbers
 
     def text(self, reference: int) -> str:
         """Return the id that a reference stands for."""
@@ -46,13 +48,16 @@ class MessagePool:
             return self.odd_ids[position]
         return f"{self.stems[stem * _STEM_BYTES : (stem + 1) * _STEM_BYTES].hex()}.{position}"
 
+    def _refer_one_by_one(self, message_ids: Sequence[str]) -> References:
+        return np.array([self._refer_to_one(message_id) for message_id in message_ids], np.uint64)
+
     def _refer_to_one(self, message_id: str) -> int:
-        stem, position = message_id[:_STEM_CHARS], message_id[_STEM_CHARS:]
+        stem, _, position = message_id.partition(".")
         number = self._stem(stem)
-        if number == _NO_STEM or not _are_positions([position]):
+        if number == _NO_STEM or _positions([position]) is None:
             self.odd_ids.append(message_id)
             return _ODD << _POSITION_BITS | (len(self.odd_ids) - 1)
-        return number << _POSITION_BITS | int(position[1:])
+        return number << _POSITION_BITS | int(position)
 
     def _stem(self, stem: str) -> int:
         """Return the number of a stem, a new one if it was not seen recently; `_NO_STEM` if it is none."""
@@ -68,11 +73,14 @@ class MessagePool:
         return number
 
 
-def _are_positions(texts: Sequence[str]) -> bool:
-    """Say whether texts are all a point and a small number as `str` writes it."""
+def _positions(texts: Sequence[str]) -> References | None:
+    """Read small numbers; None unless all are as `str` writes them.
+
+    A number has no more digits than its text, so when the sums are equal no text has a leading zero.
+    """
     together = "".join(texts)
-    return (
-        _POSITIONS.fullmatch(together) is not None
-        and together.count(".") == len(texts)
-        and {text[:1] for text in texts} <= {"."}
-    )
+    if not (together.isascii() and together.isdigit()) or not all(texts) or max(map(len, texts)) > _MAX_POSITION_DIGITS:
+        return None
+    numbers = np.array(list(map(int, texts)), np.uint64)
+    digits = len(texts) + int(np.searchsorted(_POWERS, numbers, side="right").sum())
+    return numbers if digits == len(together) else None

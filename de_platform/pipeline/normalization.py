@@ -6,11 +6,13 @@ waits or knows the time.
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from itertools import compress
+from operator import not_
 from typing import NamedTuple
 
 import msgspec
 
-from de_platform.pipeline.checked_events import CheckedReader, is_checked
+from de_platform.pipeline.checked_events import CheckedReader, are_checked
 from de_platform.pipeline.currency import RateTable
 from de_platform.pipeline.decoding import Faults, StampedDecoder
 from de_platform.pipeline.dedup import Arrivals, Deduplicator
@@ -90,16 +92,20 @@ class Reader:
     def read(self, batch: Batch) -> Reading:
         """Decode and check every record."""
         claimed = [headers.get(_EVENT_TYPE, "") for headers in column(batch.records, "headers")]
-        by_type: dict[str, list[Record]] = {event_type: [] for event_type in dict.fromkeys(claimed)}
-        for event_type, record in zip(claimed, batch.records, strict=True):
-            by_type[event_type].append(record)
+        types = dict.fromkeys(claimed)
+        by_type: dict[str, Sequence[Record]] = dict.fromkeys(types, batch.records)
+        if len(types) > 1:
+            pairs = list(zip(claimed, batch.records, strict=True))
+            by_type = {event_type: [record for its, record in pairs if its == event_type] for event_type in types}
         lots: list[Lot] = []
         refused: list[Refused] = []
         for event_type, records in self._sorted_out(by_type, refused).items():
             lots.append(self._read(EventType(event_type), records, refused))
         return Reading(lots=lots, refused=refused)
 
-    def _sorted_out(self, by_type: Mapping[str, list[Record]], refused: list[Refused]) -> Mapping[str, list[Record]]:
+    def _sorted_out(
+        self, by_type: Mapping[str, Sequence[Record]], refused: list[Refused]
+    ) -> Mapping[str, Sequence[Record]]:
         """Let the body decide where the header names no type of this topic; refuse what names none at all."""
         if by_type.keys() <= self._decoders.keys():
             return by_type
@@ -113,18 +119,18 @@ class Reader:
                 refused.append(self._refused(record, (fault,)))
         return known
 
-    def _read(self, event_type: EventType, records: list[Record], refused: list[Refused]) -> Lot:
+    def _read(self, event_type: EventType, records: Sequence[Record], refused: list[Refused]) -> Lot:
         """Believe the starters where they vouch for a record; apply every rule to the others."""
-        checked = [record for record in records if is_checked(record)]
+        marks = are_checked(records)
+        checked = records if all(marks) else list(compress(records, marks))
         lot = self._checked_readers[event_type].read(checked) if checked else None
         if lot is None:
             return self._examined(event_type, records, refused)
-        if len(checked) == len(records):
+        if checked is records:
             return lot
-        others = [record for record in records if not is_checked(record)]
-        return lot.merged(self._examined(event_type, others, refused))
+        return lot.merged(self._examined(event_type, list(compress(records, map(not_, marks))), refused))
 
-    def _examined(self, event_type: EventType, records: list[Record], refused: list[Refused]) -> Lot:
+    def _examined(self, event_type: EventType, records: Sequence[Record], refused: list[Refused]) -> Lot:
         decoded = self._decoders[event_type.value].decode(column(records, "value"))
         refused += [self._refused(records[row], faults) for row, faults in decoded.faults.items()]
         return Lot(

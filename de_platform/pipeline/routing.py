@@ -4,6 +4,7 @@ Every message goes to the partition of its input and carries its origin. On each
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import compress
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from de_platform.pipeline.events import EventType, Header, Origin
 from de_platform.pipeline.messages import Message
 from de_platform.pipeline.normalization import Refused, Valued
 from de_platform.pipeline.refusals import claims_of, refuse
+from de_platform.pipeline.shapes import column
 from de_platform.pipeline.topics import ALGOS_TOPIC, DUPLICATES, NORMALIZATION_ERRORS, PERSISTENCE_TOPIC
 
 _TENANT_ID, _EVENT_TYPE, _INGESTION_METHOD = Header.TENANT_ID, Header.EVENT_TYPE, Header.INGESTION_METHOD
@@ -108,10 +110,12 @@ def _events(routing: Routing, valued: Valued) -> list[_Track]:
     stamp = f',"normalized_at":"{routing.normalized_at}","origin":"'
     event_type, stored_topic, algos_topic = lot.event_type.value, *_TOPICS[lot.event_type]
     is_realtime = {tenant_id: routing.is_realtime(tenant_id) for tenant_id in set(lot.stamps.tenant_ids)}
-    stored = _Track(stored_topic, [], [])
-    evaluated = _Track(algos_topic, [], [])
-    for record, name, worth, tenant_id, message_id, method, ingested_at in zip(
+    offsets: list[int] = column(lot.records, "offset")
+    stored: list[Message] = []
+    evaluated: list[Message] = []
+    for record, offset, name, worth, tenant_id, message_id, method, ingested_at in zip(
         lot.records,
+        offsets,
         identity_members(lot, valued.primary_keys),
         valued.members,
         lot.stamps.tenant_ids,
@@ -120,7 +124,6 @@ def _events(routing: Routing, valued: Valued) -> list[_Track]:
         lot.stamps.ingested_at,
         strict=True,
     ):
-        offset = record.offset
         origin = f"{log}{offset}"
         value = record.value.rstrip()[:-1] + f'{name}{worth}{stamp}{origin}"}}'.encode()
         headers = {
@@ -131,16 +134,13 @@ def _events(routing: Routing, valued: Valued) -> list[_Track]:
             _MESSAGE_ID: message_id,
             _ORIGIN: origin,
         }
-        stored.offsets.append(offset)
-        stored.messages.append(
-            Message(topic=stored_topic, key=tenant_id, value=value, headers=headers, partition=partition)
-        )
+        stored.append(Message(topic=stored_topic, key=tenant_id, value=value, headers=headers, partition=partition))
         if is_realtime[tenant_id]:
-            evaluated.offsets.append(offset)
-            evaluated.messages.append(
+            evaluated.append(
                 Message(topic=algos_topic, key=tenant_id, value=value, headers=headers, partition=partition)
             )
-    return [stored, evaluated]
+    realtime = [is_realtime[tenant_id] for tenant_id in lot.stamps.tenant_ids]
+    return [_Track(stored_topic, offsets, stored), _Track(algos_topic, list(compress(offsets, realtime)), evaluated)]
 
 
 def _duplicates(routing: Routing, valued: Valued, verdicts: Verdicts) -> _Track:
