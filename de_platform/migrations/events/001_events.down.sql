@@ -1,3 +1,3 @@
-DROP TABLE IF EXISTS transactions SYNC;
-DROP TABLE IF EXISTS executions SYNC;
-DROP TABLE IF EXISTS orders SYNC;
+{{drop transactions}};
+{{drop executions}};
+{{drop orders}};

@@ -2,7 +2,7 @@
 -- Inserts and merges are on disk before they count. Strings are plain, because LowCardinality costs a third of the
 -- rate at which rows go in.
 
-CREATE TABLE IF NOT EXISTS orders
+CREATE TABLE IF NOT EXISTS {{table orders}}
 (
     id String,
     tenant_id String,
@@ -34,12 +34,13 @@ CREATE TABLE IF NOT EXISTS orders
     transact_date Date MATERIALIZED toDate(transact_time),
     first_wins UInt64 MATERIALIZED 18446744073709551615 - toUInt64OrZero(splitByChar(':', origin)[-1])
 )
-ENGINE = ReplacingMergeTree(first_wins)
+ENGINE = {{replacing first_wins}}
 PARTITION BY toYYYYMM(transact_date)
 ORDER BY (tenant_id, transact_date, id)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1;
+{{distributed orders by sipHash64(tenant_id, id)}}
 
-CREATE TABLE IF NOT EXISTS executions
+CREATE TABLE IF NOT EXISTS {{table executions}}
 (
     id String,
     tenant_id String,
@@ -71,12 +72,13 @@ CREATE TABLE IF NOT EXISTS executions
     transact_date Date MATERIALIZED toDate(transact_time),
     first_wins UInt64 MATERIALIZED 18446744073709551615 - toUInt64OrZero(splitByChar(':', origin)[-1])
 )
-ENGINE = ReplacingMergeTree(first_wins)
+ENGINE = {{replacing first_wins}}
 PARTITION BY toYYYYMM(transact_date)
 ORDER BY (tenant_id, transact_date, id)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1;
+{{distributed executions by sipHash64(tenant_id, id)}}
 
-CREATE TABLE IF NOT EXISTS transactions
+CREATE TABLE IF NOT EXISTS {{table transactions}}
 (
     id String,
     tenant_id String,
@@ -105,7 +107,8 @@ CREATE TABLE IF NOT EXISTS transactions
     transact_date Date MATERIALIZED toDate(transact_time),
     first_wins UInt64 MATERIALIZED 18446744073709551615 - toUInt64OrZero(splitByChar(':', origin)[-1])
 )
-ENGINE = ReplacingMergeTree(first_wins)
+ENGINE = {{replacing first_wins}}
 PARTITION BY toYYYYMM(transact_date)
 ORDER BY (tenant_id, transact_date, id)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1;
+{{distributed transactions by sipHash64(tenant_id, id)}}

@@ -1,2 +1,2 @@
-DROP TABLE IF EXISTS normalization_errors SYNC;
-DROP TABLE IF EXISTS duplicates SYNC;
+{{drop normalization_errors}};
+{{drop duplicates}};

@@ -1,6 +1,6 @@
 -- What did not become an event, by the message that it came as.
 
-CREATE TABLE IF NOT EXISTS duplicates
+CREATE TABLE IF NOT EXISTS {{table duplicates}}
 (
     tenant_id String,
     message_id String,
@@ -14,11 +14,12 @@ CREATE TABLE IF NOT EXISTS duplicates
     origin String,
     first_wins UInt64 MATERIALIZED 18446744073709551615 - toUInt64OrZero(splitByChar(':', origin)[-1])
 )
-ENGINE = ReplacingMergeTree(first_wins)
+ENGINE = {{replacing first_wins}}
 ORDER BY (tenant_id, message_id)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1;
+{{distributed duplicates by sipHash64(tenant_id, message_id)}}
 
-CREATE TABLE IF NOT EXISTS normalization_errors
+CREATE TABLE IF NOT EXISTS {{table normalization_errors}}
 (
     tenant_id String,
     message_id String,
@@ -33,6 +34,7 @@ CREATE TABLE IF NOT EXISTS normalization_errors
     origin String,
     first_wins UInt64 MATERIALIZED 18446744073709551615 - toUInt64OrZero(splitByChar(':', origin)[-1])
 )
-ENGINE = ReplacingMergeTree(first_wins)
+ENGINE = {{replacing first_wins}}
 ORDER BY (tenant_id, message_id)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1;
+{{distributed normalization_errors by sipHash64(tenant_id, message_id)}}

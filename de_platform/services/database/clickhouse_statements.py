@@ -15,10 +15,13 @@ from clickhouse_connect.driver.summary import QuerySummary
 from de_platform.pipeline.errors import Unavailable
 from de_platform.services.database.clickhouse_errors import DEPENDENCY, UNKNOWN_DATABASE, clickhouse_errors
 from de_platform.services.database.interface import AnalyticalDatabase, DatabaseError, Row
+from de_platform.services.database.migration_template import on_cluster
 
 T = TypeVar("T")
 
 THREADS = 4
+HEALTH_TIMEOUT_SECONDS = 1.5
+"""Shorter than whoever asks waits, so that the answer says what is wrong."""
 DEFAULT_DATABASE = "default"
 """Every server has it."""
 
@@ -52,6 +55,7 @@ class ClickHouseStatements(AnalyticalDatabase):
         self._clients: list[Client] = []
         self._of_thread = threading.local()
         self._opening = asyncio.Lock()
+        self._question: asyncio.Task[object] | None = None
         self._is_closed = False
 
     @abstractmethod
@@ -74,7 +78,14 @@ class ClickHouseStatements(AnalyticalDatabase):
             await asyncio.to_thread(self._close, executor)
 
     async def health_check(self) -> None:
-        await self._on_thread(lambda client: client.command("SELECT 1"))
+        """Wait for the question that is open, if one is, so that a server which is silent holds one thread only."""
+        if self._question is None or self._question.done():
+            self._question = asyncio.create_task(self._on_thread(lambda client: client.command("SELECT 1")))
+            self._question.add_done_callback(_heard)
+        done, _ = await asyncio.wait({self._question}, timeout=HEALTH_TIMEOUT_SECONDS)
+        if not done:
+            raise Unavailable(DEPENDENCY, f"no answer within {HEALTH_TIMEOUT_SECONDS:g} s")
+        await self._question
 
     async def execute(self, statement: str, params: Mapping[str, Any] | None = None) -> int:
         def run(client: Client) -> int:
@@ -154,7 +165,8 @@ class ClickHouseStatements(AnalyticalDatabase):
             with clickhouse_errors():
                 client = self._open_client(DEFAULT_DATABASE)
                 try:
-                    client.command(f"CREATE DATABASE IF NOT EXISTS {quote_identifier(self._database)}")
+                    name = quote_identifier(self._database)
+                    client.command(f"CREATE DATABASE IF NOT EXISTS {name}{on_cluster(self.cluster)}")
                 finally:
                     client.close()
             self._with_client(lambda client: client.command("SELECT 1"))
@@ -169,3 +181,9 @@ class ClickHouseStatements(AnalyticalDatabase):
 
 def _bound(params: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return dict(params) if params else None
+
+
+def _heard(question: asyncio.Task[object]) -> None:
+    """Take note of an answer that came too late for whoever asked."""
+    if not question.cancelled():
+        question.exception()

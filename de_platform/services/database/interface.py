@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import msgspec
+
 from de_platform.pipeline.tenancy import TenantScope
 
 Row = dict[str, Any]
@@ -82,8 +84,20 @@ class RelationalDatabase(DatabaseInterface):
         """
 
 
+class Cluster(msgspec.Struct, frozen=True, kw_only=True):
+    """Servers that the tables of one database are spread over, as they call themselves."""
+
+    name: str
+    database: str
+
+
 class AnalyticalDatabase(DatabaseInterface):
     """ClickHouse. Inserts are durable on return."""
+
+    @property
+    def cluster(self) -> Cluster | None:
+        """The cluster that tables are spread over; None for one server."""
+        return None
 
     @abstractmethod
     async def insert_json_rows(self, table: str, rows: Sequence[bytes]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from de_platform.pipeline.errors import FieldError, InvalidInput
+from de_platform.services.database.migration_template import render
 
 MIGRATIONS_DIRECTORY = Path(__file__).parents[2] / "migrations"
 """The platform's own, one directory a namespace."""
@@ -16,7 +17,7 @@ _NAME = re.compile(r"[a-z0-9_]+")
 
 
 class Migration(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a namespace. `checksum` is of the up script: a way back may be mended later."""
+    """One step of a namespace. `checksum` is of the up script for one server: the rest may be mended later."""
 
     version: int
     name: str
@@ -75,5 +76,5 @@ def create_migration(directory: Path, name: str) -> tuple[Path, Path]:
 
 
 def _migration(version: int, name: str, up: str, down: str | None) -> Migration:
-    checksum = hashlib.sha256(up.replace("\r\n", "\n").encode()).hexdigest()
+    checksum = hashlib.sha256(render(up.replace("\r\n", "\n"), None).encode()).hexdigest()
     return Migration(version=version, name=name, up=up, down=down, checksum=checksum)

@@ -12,6 +12,7 @@ from de_platform.pipeline.errors import Unavailable
 from de_platform.services.clock.interface import Clock
 from de_platform.services.database.interface import AnalyticalDatabase, DatabaseError, RelationalDatabase
 from de_platform.services.database.migration_files import Migration
+from de_platform.services.database.migration_template import on_cluster, render
 from de_platform.services.database.sql_script import statements
 
 LOCK_TIMEOUT_SECONDS = 30
@@ -20,6 +21,8 @@ STALE_LOCK_SECONDS = 600
 
 _RETRY_SECONDS = 0.5
 _TABLE_EXISTS = "57"
+_LEDGER_ON_CLUSTER = "ReplicatedMergeTree('/clickhouse/tables/{uuid}/everywhere', '{shard}-{replica}')"
+"""One set of replicas across all shards."""
 
 
 class AppliedMigration(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +109,9 @@ class ClickHouseLedger(MigrationLedger):
 
     The lock is a table, which only one can create. A runner that is killed leaves it; after ten minutes the next
     runner removes it. Two that find it at that same moment may both go on, and the statements bear it.
+
+    On a cluster every server has the lock and the records: a runner on another server finds the one and, having
+    waited for its replica, the other.
     """
 
     def __init__(self, db: AnalyticalDatabase, namespace: str, clock: Clock) -> None:
@@ -119,11 +125,13 @@ class ClickHouseLedger(MigrationLedger):
         await self._lock(holder)
         try:
             await self._db.execute(
-                "CREATE TABLE IF NOT EXISTS _migrations (namespace String, version UInt32, name String,"
-                " checksum String, applied_at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC'))"
-                " ENGINE = MergeTree ORDER BY (namespace, version)"
+                f"CREATE TABLE IF NOT EXISTS _migrations{self._everywhere} (namespace String, version UInt32,"
+                " name String, checksum String, applied_at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC'))"
+                f" ENGINE = {_LEDGER_ON_CLUSTER if self._db.cluster else 'MergeTree'} ORDER BY (namespace, version)"
                 " SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1"
             )
+            if self._db.cluster:
+                await self._db.execute("SYSTEM SYNC REPLICA _migrations")
             yield _ClickHouseTurn(self._db, self._namespace)
         finally:
             await self._unlock(holder)
@@ -131,6 +139,10 @@ class ClickHouseLedger(MigrationLedger):
     @property
     def _lock_table(self) -> str:
         return f"_migrations_lock_{self._namespace}"
+
+    @property
+    def _everywhere(self) -> str:
+        return on_cluster(self._db.cluster)
 
     async def _lock(self, holder: str) -> None:
         deadline = self._clock.monotonic_seconds() + LOCK_TIMEOUT_SECONDS
@@ -142,7 +154,9 @@ class ClickHouseLedger(MigrationLedger):
 
     async def _try_lock(self, holder: str) -> bool:
         try:
-            await self._db.execute(f"CREATE TABLE {self._lock_table} (x UInt8) ENGINE = Memory COMMENT '{holder}'")
+            await self._db.execute(
+                f"CREATE TABLE {self._lock_table}{self._everywhere} (x UInt8) ENGINE = Memory COMMENT '{holder}'"
+            )
         except DatabaseError as error:
             if error.code != _TABLE_EXISTS:
                 raise
@@ -165,7 +179,7 @@ class ClickHouseLedger(MigrationLedger):
             {"name": self._lock_table, "holder": holder},
         )
         if row is not None:
-            await self._db.execute(f"DROP TABLE IF EXISTS {self._lock_table} SYNC")
+            await self._db.execute(f"DROP TABLE IF EXISTS {self._lock_table}{self._everywhere} SYNC")
 
 
 class _ClickHouseTurn(Turn):
@@ -182,13 +196,13 @@ class _ClickHouseTurn(Turn):
         return [AppliedMigration(**row) for row in rows]
 
     async def apply(self, migration: Migration) -> None:
-        for statement in statements(migration.up):
+        for statement in statements(render(migration.up, self._db.cluster)):
             await self._db.execute(statement)
         await self._db.insert_one("_migrations", _record(self._namespace, migration))
 
     async def revert(self, migration: Migration) -> None:
         assert migration.down is not None, f"{migration.label} has no way back"
-        for statement in statements(migration.down):
+        for statement in statements(render(migration.down, self._db.cluster)):
             await self._db.execute(statement)
         await self._db.execute(
             "ALTER TABLE _migrations DELETE WHERE namespace = {namespace:String} AND version = {version:UInt32}"

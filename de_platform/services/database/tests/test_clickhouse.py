@@ -3,11 +3,12 @@
 from collections.abc import AsyncGenerator
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from de_platform.pipeline.errors import Unavailable
 from de_platform.services.database.chdb_server import StoreServer
-from de_platform.services.database.clickhouse import ClickHouseDatabase
+from de_platform.services.database.clickhouse import ClickHouseDatabase, server_settings
 from de_platform.services.database.contract import AnalyticalDatabaseContract
 from de_platform.services.database.interface import DatabaseError
 from de_platform.services.database.memory import throwaway_chdb_path
@@ -45,6 +46,38 @@ async def test_a_wrong_password_is_refused(settings: ClickHouseSettings) -> None
     with pytest.raises(DatabaseError) as caught:
         await ClickHouseDatabase(wrong).connect()
     assert caught.value.code == "516"
+
+
+def test_a_server_alone_is_told_nothing_of_clusters() -> None:
+    assert server_settings(ClickHouseSettings()) == {}
+    assert ClickHouseDatabase(ClickHouseSettings()).cluster is None
+
+
+def test_a_cluster_acknowledges_when_its_shards_and_replicas_have_the_rows() -> None:
+    told = server_settings(ClickHouseSettings(cluster="main", insert_quorum="auto"))
+    assert told == {
+        "distributed_foreground_insert": 1,
+        "distributed_product_mode": "local",
+        "insert_quorum": "auto",
+    }
+
+
+async def test_settings_of_a_cluster_are_ones_that_the_engine_knows(settings: ClickHouseSettings) -> None:
+    spread = msgspec.structs.replace(settings, cluster="main", insert_quorum="auto")
+    database = ClickHouseDatabase(msgspec.structs.replace(spread, database="default"))
+    found = await database.fetch_all(
+        "SELECT name, value FROM system.settings WHERE name IN {names:Array(String)} ORDER BY name",
+        {"names": list(server_settings(spread))},
+    )
+    assert {row["name"]: row["value"] for row in found} == {
+        name: str(value) for name, value in server_settings(spread).items()
+    }
+    await database.disconnect()
+
+
+async def test_a_server_of_another_protocol_is_unavailable(settings: ClickHouseSettings) -> None:
+    with pytest.raises(Unavailable, match="clickhouse"):
+        await ClickHouseDatabase(msgspec.structs.replace(settings, secure=True)).connect()
 
 
 async def test_very_long_parameters_are_taken(database: ClickHouseDatabase) -> None:
