@@ -27,8 +27,17 @@ _MAX_DIGITS = 18
 _MAX_MANTISSA = 9e17
 _MAX_CONVERTED = 1e16
 _COMMA, _POINT, _ZERO, _SPACE = (np.uint8(ord(char)) for char in ",.0 ")
-_QUADS = np.frombuffer("".join(f"{quad:04d}" for quad in range(10_000)).encode(), np.uint32)
 _QUAD = np.int64(10_000)
+_QUAD_CHARS = 4
+_BLANK_PADDED, _LONE_ZERO = 10_000, 20_000
+"""Where in `_QUADS` the texts of leading digits begin, and the text of a zero that stands alone."""
+_QUADS = np.frombuffer(
+    "".join(
+        [*(f"{quad:04d}" for quad in range(10_000)), "    ", *(f"{quad:4d}" for quad in range(1, 10_000)), "   0"]
+    ).encode(),
+    np.uint32,
+)
+"""Four digits at a time: padded with zeros; then padded with blanks, where zero is blank; then a zero."""
 _INTEGER_CHARS = 12
 _FRACTION = slice(_INTEGER_CHARS + 1, _INTEGER_CHARS + 1 + FRACTION_DIGITS)
 
@@ -124,18 +133,21 @@ def convert(column: Column, rates: Ints) -> Column:
 def write(column: Column) -> list[str]:
     """Write every row with `FRACTION_DIGITS` fraction digits, in plain notation; rows that do not fit as zero."""
     rest = np.where(column.fits, column.mantissas, 0)
-    quads = np.empty((len(rest), (_INTEGER_CHARS + FRACTION_DIGITS) // 4), np.uint32)
-    for place in reversed(range(quads.shape[1])):
+    quads: list[Ints] = []
+    for _ in range((_INTEGER_CHARS + FRACTION_DIGITS) // _QUAD_CHARS):
         shorter = rest // _QUAD
-        quads[:, place] = _QUADS[rest - shorter * _QUAD]
+        quads.insert(0, rest - shorter * _QUAD)
         rest = shorter
-    digits = quads.view(np.uint8)
+    first, second, third, *fraction = quads
+    is_second_leading = first == 0
+    is_third_leading = is_second_leading & (second == 0)
+    third = np.where(is_third_leading & (third == 0), _LONE_ZERO, third + _BLANK_PADDED * is_third_leading)
+    texts = (first + _BLANK_PADDED, second + _BLANK_PADDED * is_second_leading, third, *fraction)
+    digits = np.stack([_QUADS[text] for text in texts], axis=1).view(np.uint8)
     chars = np.full((len(rest), _FRACTION.stop + 1), _SPACE)
     chars[:, :_INTEGER_CHARS] = digits[:, :_INTEGER_CHARS]
     chars[:, _INTEGER_CHARS] = _POINT
     chars[:, _FRACTION] = digits[:, _INTEGER_CHARS:]
-    leading = chars[:, : _INTEGER_CHARS - 1]
-    leading[np.logical_and.accumulate(leading == _ZERO, axis=1)] = _SPACE
     return chars.tobytes().decode("ascii").split()
 
 

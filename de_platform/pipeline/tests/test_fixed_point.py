@@ -75,4 +75,7 @@ def test_a_row_without_a_rate_does_not_fit() -> None:
 
 
 def test_numbers_are_written_with_eight_fraction_digits() -> None:
-    assert write(read(["0.5", "7", "1234567890.12345678"])) == ["0.50000000", "7.00000000", "1234567890.12345678"]
+    numbers = ["0.5", "7", "1234567890.12345678", "10000", "100000000", "100000001.00000001", "10001"]
+    assert list(map(Decimal, write(read(numbers)))) == list(map(Decimal, numbers))
+    assert not any(text.startswith("00") for text in write(read(numbers)))
+    assert {len(text.partition(".")[2]) for text in write(read(numbers))} == {8}
