@@ -101,7 +101,7 @@ class Server(ABC):
                 self._launch()
             if keep:
                 self._save(replace(self.state, kept=True))
-            self._wait_until_it_answers()
+            self.wait_until_it_answers()
 
     def stop(self) -> None:
         """End it in its own orderly way, at once if that takes too long; data and ports stay. Idempotent."""
@@ -141,7 +141,8 @@ class Server(ABC):
             raise DidNotStart(self.name, str(error)) from error
         self._save(ServerState(process=identity, ports=chosen))
 
-    def _wait_until_it_answers(self) -> None:
+    def wait_until_it_answers(self) -> None:
+        """Return when it serves clients. Raises DidNotStart when it ended, or took too long."""
         deadline = time.monotonic() + self.start_timeout_seconds
         while not self.answers():
             if not self.is_running:
