@@ -26,7 +26,7 @@ from de_platform.services.clock.interface import Clock
 from de_platform.services.clock.system_clock import SystemClock
 
 MAX_CONNECTIONS = 16
-CONNECT_TIMEOUT_SECONDS = 2.0
+CONNECT_TIMEOUT_SECONDS = 1.5
 
 _FLUSH_KEYS_AT_ONCE = 1_000
 

@@ -5,6 +5,7 @@ the server is. Large files travel in parts, which become an object at the end or
 was cut are invisible, and a lifecycle rule of the bucket should remove them.
 """
 
+import asyncio
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_SECONDS = 5
 REQUEST_TIMEOUT_SECONDS = 60
 READ_STALL_SECONDS = 10
+HEALTH_TIMEOUT_SECONDS = 1.5
+"""Shorter than whoever asks waits, so that the answer says what is wrong."""
 MAX_RETRIES = 3
 RETRY_TIMEOUT_SECONDS = 30
 PART_BYTES = 8 * 1024 * 1024
@@ -108,6 +111,14 @@ class S3FileSystem(FileSystemInterface):
     async def health_check(self) -> None:
         """Ask for a small object of our own; write it when it is not there, at first, and after every failure."""
         was_allowed, self._may_write = self._may_write, False
+        try:
+            async with asyncio.timeout(HEALTH_TIMEOUT_SECONDS):
+                await self._probe(was_allowed=was_allowed)
+        except TimeoutError as error:
+            raise Unavailable("file system", f"no answer within {HEALTH_TIMEOUT_SECONDS:g} s") from error
+        self._may_write = True
+
+    async def _probe(self, *, was_allowed: bool) -> None:
         with _translated(_PROBE):
             try:
                 await obstore.head_async(self._store, _PROBE)
@@ -115,7 +126,6 @@ class S3FileSystem(FileSystemInterface):
                 was_allowed = False
             if not was_allowed:
                 await self._write(_PROBE, b"")
-        self._may_write = True
 
     async def _write(self, path: str, data: bytes) -> None:
         try:
