@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from scripts.infra_servers import programs
-from scripts.infra_servers.errors import CannotBeHad
+from scripts.infra_servers.errors import CannotBeHad, DidNotStart
 from scripts.infra_servers.ports import HOST
 from scripts.infra_servers.programs import UnpackedPackage
 from scripts.infra_servers.secret import secret
@@ -18,6 +18,7 @@ from scripts.infra_servers.server import Launch, Server
 USER = "postgres"
 DATABASE = "de_platform"
 _UNPRIVILEGED = "nobody"
+_SETPRIV = "setpriv"
 _PROTOCOL_3 = 196_608
 _SETTINGS = ("fsync=off", "unix_socket_directories=", "max_connections=200", "jit=off", f"listen_addresses={HOST}")
 """`fsync=off` gives up only what a loss of power takes, never what a killed process takes."""
@@ -43,6 +44,8 @@ class Postgres(Server):
         return secret(self.directory / "password")
 
     def install(self) -> None:
+        if os.geteuid() == 0 and programs.find(_SETPRIV) is None:
+            raise CannotBeHad(self.name, f"it refuses to run as root, and there is no {_SETPRIV} to run it as another")
         if self._program("postgres") is None:
             self._package.fetch(self.name)
 
@@ -94,7 +97,7 @@ class Postgres(Server):
 
     def _run(self, program: str, *arguments: str | Path, stdin: Path | None = None) -> None:
         launch = self._launch_of(program, *arguments)
-        programs.run(self.name, launch.argv, environment=launch.environment, stdin=stdin)
+        programs.run(self.name, launch.argv, environment=launch.environment, stdin=stdin, failure=DidNotStart)
 
     def _launch_of(self, program: str, *arguments: str | Path) -> Launch:
         path = self._program(program)
@@ -114,9 +117,8 @@ def _as_somebody_else() -> Sequence[str]:
     """
     if os.geteuid() != 0:
         return ()
-    program = programs.find("setpriv")
-    if program is None:
-        raise CannotBeHad("postgres", "it refuses to run as root, and there is no setpriv to run it as somebody else")
+    program = programs.find(_SETPRIV)
+    assert program is not None, "its absence ends the installation"
     may_pass = ("--inh-caps=+dac_override", "--ambient-caps=+dac_override")
     return (str(program), f"--reuid={_UNPRIVILEGED}", "--regid=nogroup", "--clear-groups", *may_pass)
 

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts.infra_servers.errors import CannotBeHad
+from scripts.infra_servers.errors import CannotBeHad, DidNotStart
 from scripts.infra_servers.state import exclusive
 
 _TIMEOUT_SECONDS = 600
@@ -34,8 +34,9 @@ def run(
     cwd: Path | None = None,
     environment: Mapping[str, str] | None = None,
     stdin: Path | None = None,
+    failure: type[CannotBeHad] | type[DidNotStart] = CannotBeHad,
 ) -> str:
-    """Run a step of an installation and return its output. Raises CannotBeHad with its last line."""
+    """Run a step towards the server `name` and return its output. Raises `failure` with its last line."""
     words = [str(word) for word in argv]
     program = Path(words[0]).name
     try:
@@ -51,11 +52,11 @@ def run(
                 timeout=_TIMEOUT_SECONDS,
             ).stdout
     except FileNotFoundError as error:
-        raise CannotBeHad(name, f"{program} is not on this machine") from error
+        raise failure(name, f"{program} is not on this machine") from error
     except subprocess.TimeoutExpired as error:
-        raise CannotBeHad(name, f"{program} took longer than {_TIMEOUT_SECONDS} s") from error
+        raise failure(name, f"{program} took longer than {_TIMEOUT_SECONDS} s") from error
     except subprocess.CalledProcessError as error:
-        raise CannotBeHad(name, f"{program} failed: {_last_words(error)}") from error
+        raise failure(name, f"{program} failed: {_last_words(error)}") from error
 
 
 def _last_words(error: subprocess.CalledProcessError) -> str:
@@ -96,6 +97,7 @@ class UnpackedPackage:
             draft.mkdir(parents=True)
             for archive in apt.download(self.package):
                 run(name, ["dpkg", "-x", archive, draft])
+                archive.unlink()
             draft.rename(self.root)
 
 

@@ -51,7 +51,7 @@ class Server(ABC):
 
     @abstractmethod
     def prepare(self) -> Launch:
-        """Write what the start needs and return the command; keeps data that is there. Raises CannotBeHad."""
+        """Write what the start needs and return the command; keeps data that is there. Raises DidNotStart."""
 
     @abstractmethod
     def answers(self) -> bool:
