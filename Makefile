@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-e2e test-e2e-quick test-integration test-kill lint format types lock bench bench-quick clean
+.PHONY: help setup demo test test-unit test-e2e test-e2e-quick test-integration test-kill infra-up infra-down lint format types lock bench bench-quick clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -38,8 +38,14 @@ test-e2e: setup ## run the scenarios through the whole pipeline, in memory and a
 test-e2e-quick: setup ## the same, stopping at the first failure
 	$(PYTEST) tests/e2e -x
 
-test-integration: setup ## run the tests against real engines
-	$(PYTEST) tests/integration -n $(WORKERS)
+test-integration: setup ## run the tests against real engines, which are fetched and started as needed
+	$(PYTEST) tests/integration -n $(WORKERS) --dist loadgroup --tb=short
+
+infra-up: setup ## start real engines on this machine and leave them running; prints their settings
+	@scripts/infra up
+
+infra-down: ## stop them; their data stays in .infra
+	@$(PYTHON) scripts/infra down
 
 test-kill: setup ## kill -9 the running platform KILLS times (default 40) and balance the books
 	$(PYTEST) tests/e2e/test_kill.py --kills $(or $(KILLS),40)
@@ -65,5 +71,5 @@ bench: setup ## measure against peers and ceilings (minutes)
 bench-quick: setup ## measure the hot stages (under a minute)
 	$(BIN)/python -m benchmarks --quick
 
-clean: ## remove the environment, caches and demo data
-	rm -rf $(VENV) .demo .pytest_cache .ruff_cache .hypothesis reports
+clean: infra-down ## remove the environment, caches, engines and demo data
+	rm -rf $(VENV) .demo .infra .cache/infra .pytest_cache .ruff_cache .hypothesis reports
