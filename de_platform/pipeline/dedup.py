@@ -13,6 +13,8 @@ one counts as not there: so a replay after a crash answers the same.
 
 from collections.abc import Mapping, Sequence, Set
 from datetime import date, datetime, timedelta
+from itertools import repeat
+from operator import add
 from typing import NamedTuple
 
 import msgspec
@@ -22,7 +24,6 @@ import xxhash
 from de_platform.pipeline.generation import Generation
 from de_platform.pipeline.key_table import Numbers, Uint64s
 
-_VARIANT_SHIFT = 32
 _HOUR_CHARS = len("2026-01-31T09")
 _DAY_CHARS = len("2026-01-31")
 _LINGER = timedelta(hours=1)
@@ -100,10 +101,9 @@ class Deduplicator:
             self.complete_from = (date.fromisoformat(latest_at[:_DAY_CHARS]) + timedelta(days=2)).isoformat()
 
     def keys(self, texts: Sequence[str], variants: Sequence[int]) -> Uint64s:
-        """Return the keys of identities; equal only where text and variant (a small number) are equal."""
-        salt_of = {variant: self.salt ^ variant << _VARIANT_SHIFT for variant in set(variants)}
-        salts = [salt_of[variant] for variant in variants]
-        return _to_keys(list(map(xxhash.xxh3_128_digest, map(str.encode, texts), salts)))
+        """Return the keys of identities; equal only where text and variant (below 128) are equal."""
+        told_apart = map(str.encode, map(add, texts, map(chr, variants)))
+        return _to_keys(list(map(xxhash.xxh3_128_digest, told_apart, repeat(self.salt))))
 
     def undecided(self, arrivals: Arrivals) -> list[int]:
         """Return the messages that only the event store can decide. Changes nothing."""

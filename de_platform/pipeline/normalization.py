@@ -164,7 +164,7 @@ def arrivals(valued: Valued, dedup: Deduplicator) -> Arrivals:
     """Return a lot as dedup sees it.
 
     A primary key and the length of its tenant's name say exactly one tuple (tenant, type, id, day); a
-    primary key alone does not, because names may contain underscores. So the length salts the digest.
+    primary key alone does not, because names may contain underscores. So the length goes into the digest.
     """
     stamps = valued.lot.stamps
     return Arrivals(

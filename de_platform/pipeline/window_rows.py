@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from de_platform.pipeline.algorithms import Event, hash_id
+from de_platform.pipeline.algorithms import TYPE_SUFFIX, Event, hash_id
 from de_platform.pipeline.event_columns import (
     EVENT_TYPES,
     TYPE_CODE,
@@ -273,8 +273,8 @@ def arrived_columns(leans: Sequence[LeanEvent], actors: Codes) -> EventColumns:
 
 def identity_column(leans: Sequence[LeanEvent], event_types: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
     """Return the `identity_hash` of each event."""
-    codes = event_types.tolist()
-    return np.array([hash_id(lean.id.encode(), code) for lean, code in zip(leans, codes, strict=True)], np.uint64)
+    suffixes = map(TYPE_SUFFIX.__getitem__, event_types.tolist())
+    return np.array([hash_id(lean.id.encode() + end) for lean, end in zip(leans, suffixes, strict=True)], np.uint64)
 
 
 def _first_serial(chunk: Chunk) -> int:

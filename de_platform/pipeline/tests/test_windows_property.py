@@ -5,7 +5,7 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from de_platform.pipeline.algorithms import END, FraudAlgorithm, canonical_key
@@ -81,6 +81,7 @@ def plain_verdict(raws: Sequence[bytes]) -> dict[str, Any]:
 
 
 @given(steps=specs, at=cuts)
+@example(steps=[(0, 0, "order")] * 11 + [(0, 1, "order")] * 3 + [(0, 1, "execution")], at=[])
 @EXAMPLES
 def test_in_order_every_split_gives_the_alerts_of_the_whole(steps: list[Spec], at: list[int]):
     raws = stream(steps)
