@@ -119,7 +119,7 @@ def _as_somebody_else() -> Sequence[str]:
         return ()
     program = programs.find(_SETPRIV)
     assert program is not None, "its absence ends the installation"
-    may_pass = ("--inh-caps=+dac_override", "--ambient-caps=+dac_override")
+    may_pass = ("--securebits=+no_setuid_fixup", "--inh-caps=+dac_override", "--ambient-caps=+dac_override")
     return (str(program), f"--reuid={_UNPRIVILEGED}", "--regid=nogroup", "--clear-groups", *may_pass)
 
 
