@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx
+
+from scripts.infra_servers.ports import free_port
 
 READY_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 60.0
@@ -75,10 +76,3 @@ class ModuleProcess:
     def log_tail(self, lines: int = 40) -> str:
         """Return the end of what it wrote."""
         return "\n".join(self._log_path.read_text(errors="replace").splitlines()[-lines:])
-
-
-def free_port() -> int:
-    """Return a port that is free right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
