@@ -127,8 +127,7 @@ class _Opening:
     async def queue(self, container: Container) -> AsyncGenerator[MessageQueueInterface]:
         chosen = needed(ServiceFlag.MQ, self._choices.mq)
         kind, clock = implementation(ServiceFlag.MQ, chosen), await container.resolve(Clock)
-        place = [local_path(self._settings, "MQ_LOCAL_PATH", "log/queue.db")] if chosen == "local" else []
-        queue: MessageQueueInterface = kind(*place, clock)
+        queue: MessageQueueInterface = kind(*self._queue_place(chosen), clock)
         try:
             await queue.connect()
             await queue.create_topics(
@@ -197,6 +196,17 @@ class _Opening:
     @asynccontextmanager
     async def ingest_batches(self, container: Container) -> AsyncGenerator[IngestBatchStore]:
         yield load(_INGEST_BATCH_STORE)(await self._relational(container, "warehouse"))
+
+    def _queue_place(self, chosen: str) -> Sequence[object]:
+        """Return what an implementation is told about where the log is."""
+        match chosen:
+            case "local":
+                return [local_path(self._settings, "MQ_LOCAL_PATH", "log/queue.db")]
+            case "kafka":
+                kind = load("de_platform.services.message_queue.kafka_settings.KafkaSettings")
+                return [kind.from_secrets(EnvSecrets(self._settings.as_environ()))]
+            case _:
+                return []
 
     def _file_place(self, chosen: str) -> Sequence[object]:
         """Return what an implementation is told about where files are."""

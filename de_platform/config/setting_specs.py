@@ -91,6 +91,61 @@ SETTINGS: tuple[SettingSpec, ...] = (
         choices=("auto", "pretty", "json"),
     ),
     SettingSpec(name="MQ_LOCAL_PATH", description="file of the `local` message queue"),
+    SettingSpec(
+        name="MQ_KAFKA_BOOTSTRAP_SERVERS",
+        description="some brokers of the `kafka` message queue: HOST:PORT, separated by commas",
+    ),
+    SettingSpec(
+        name="MQ_KAFKA_GROUP_ID",
+        description="what the names of consumer groups in Kafka begin with (modules name their groups themselves)",
+    ),
+    SettingSpec(
+        name="MQ_KAFKA_TOPIC_PREFIX",
+        description="what the names of topics in Kafka begin with, so that several platforms may share a cluster",
+    ),
+    SettingSpec(
+        name="MQ_KAFKA_AUTO_OFFSET_RESET",
+        description="where consumer groups that never committed begin; `latest` passes over what is there already",
+        default="earliest",
+        type=SettingType.CHOICE,
+        choices=("earliest", "latest"),
+    ),
+    SettingSpec(
+        name="MQ_KAFKA_REPLICATION_FACTOR",
+        description="copies of topics that the platform creates; empty: as the cluster's default says",
+        type=SettingType.WHOLE_NUMBER,
+    ),
+    SettingSpec(
+        name="MQ_KAFKA_SESSION_TIMEOUT_SECONDS",
+        description="after so long without a sign of life a process loses its partitions",
+        default="45",
+        type=SettingType.SECONDS,
+    ),
+    SettingSpec(
+        name="MQ_KAFKA_MAX_POLL_INTERVAL_SECONDS",
+        description="after so long without progress a consumer loses its partitions; a hand-over takes at most this",
+        default="300",
+        type=SettingType.SECONDS,
+    ),
+    SettingSpec(
+        name="MQ_KAFKA_SECURITY_PROTOCOL",
+        description="how brokers are talked to",
+        default="plaintext",
+        type=SettingType.CHOICE,
+        choices=("plaintext", "ssl", "sasl_plaintext", "sasl_ssl"),
+    ),
+    SettingSpec(
+        name="MQ_KAFKA_SASL_MECHANISM",
+        description="how the platform logs in to brokers: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
+    ),
+    SettingSpec(name="MQ_KAFKA_SASL_USERNAME", description="name that it logs in by"),
+    SettingSpec(name="MQ_KAFKA_SASL_PASSWORD", description="password of that name", is_secret=True),
+    SettingSpec(name="MQ_KAFKA_SSL_CA_LOCATION", description="file of the authorities that brokers are checked by"),
+    SettingSpec(
+        name="MQ_KAFKA_SSL_CERTIFICATE_LOCATION", description="file of the certificate that is shown to brokers"
+    ),
+    SettingSpec(name="MQ_KAFKA_SSL_KEY_LOCATION", description="file of that certificate's key"),
+    SettingSpec(name="MQ_KAFKA_SSL_KEY_PASSWORD", description="password of that file", is_secret=True),
     SettingSpec(name="FS_LOCAL_ROOT", description="root directory of the `local` file system"),
     SettingSpec(
         name="FS_MINIO_ENDPOINT",

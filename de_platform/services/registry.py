@@ -44,6 +44,7 @@ IMPLEMENTATIONS: Mapping[ServiceFlag, Mapping[str, str]] = {
     ServiceFlag.MQ: {
         "memory": f"{_SERVICES}.message_queue.memory_queue.MemoryQueue",
         "local": f"{_SERVICES}.message_queue.local_queue.LocalQueue",
+        "kafka": f"{_SERVICES}.message_queue.kafka_queue.KafkaQueue",
     },
     ServiceFlag.METRICS: {
         "noop": f"{_SERVICES}.metrics.noop_metrics.NoopMetrics",

@@ -1,0 +1,223 @@
+"""Topics of a Kafka cluster, and where logs and groups are."""
+
+# The library documents the names of its admin package without listing them for re-export.
+# pyright: reportPrivateImportUsage=false
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as Place
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ListOffsetsResultInfo,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
+
+from de_platform.pipeline.errors import Unavailable
+from de_platform.pipeline.messages import TopicPartition
+from de_platform.services.clock.interface import Clock
+from de_platform.services.message_queue.interface import DEFAULT_PARTITIONS, Watermarks
+from de_platform.services.message_queue.kafka_errors import DEPENDENCY, as_platform_error, error_of, translated
+from de_platform.services.message_queue.kafka_settings import KafkaSettings
+from de_platform.services.message_queue.kafka_thread import CallingThread
+
+ANSWER_SECONDS = 10.0
+_HEALTH_SECONDS = 3.0
+_LOOK_AGAIN_SECONDS = 0.05
+_MS_PER_HOUR = 3_600_000
+_FOREVER_MS = -1
+_RETENTION = "retention.ms"
+_NO_LIBRARY_LOG: Mapping[str, int] = {"log_level": 0}
+"""An admin client has no loop that would serve log lines; what goes wrong comes out of its calls."""
+
+
+class KafkaAdmin:
+    """All names are those that callers use, without the settings' prefixes. Every method raises Unavailable."""
+
+    def __init__(self, settings: KafkaSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        with translated():
+            self._client = AdminClient({**settings.connection(), **_NO_LIBRARY_LOG})
+        self._thread = CallingThread("kafka-admin")
+        self._counts: dict[str, int] = {}
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.stop()
+
+    async def check(self) -> None:
+        """Return when a broker answers, after three seconds at most."""
+        await self._look(_HEALTH_SECONDS)
+
+    async def partition_counts(self, topics: Collection[str]) -> dict[str, int]:
+        """Return how many partitions topics have; those that do not exist are left out.
+
+        What was seen once is not asked for again: partition counts never change.
+        """
+        if not self._counts.keys() >= set(topics):
+            self._counts = await self._look(ANSWER_SECONDS)
+        return {topic: self._counts[topic] for topic in topics if topic in self._counts}
+
+    async def ensure(self, topics: Collection[str]) -> dict[str, int]:
+        """Return how many partitions topics have, creating those that do not exist."""
+        counts = await self.partition_counts(topics)
+        missing = set(topics) - counts.keys()
+        if missing:
+            await self._create(dict.fromkeys(missing, DEFAULT_PARTITIONS), {})
+            counts = await self.partition_counts(topics)
+        return counts
+
+    def forget(self, topics: Iterable[str]) -> None:
+        """Look at these again before they are used."""
+        for topic in topics:
+            self._counts.pop(topic, None)
+
+    async def create_topics(self, topics: Mapping[str, int], retention_hours: Mapping[str, int | None]) -> None:
+        """Effects in order: 1. what is missing is created, 2. the others' retention is altered where it differs."""
+        existing = await self.partition_counts(topics)
+        retention = {topic: _retention_ms(hours) for topic, hours in retention_hours.items() if topic in topics}
+        await self._create({topic: n for topic, n in topics.items() if topic not in existing}, retention)
+        await self._alter_retention({topic: text for topic, text in retention.items() if topic in existing})
+
+    async def watermarks(self, topics: Collection[str]) -> dict[TopicPartition, Watermarks]:
+        """Return the ends of all partitions of these topics; `high` counts what is appended but not committed yet."""
+        partitions = await self._partitions(topics)
+        lows = await self._offsets(partitions, is_low=True)
+        highs = await self._offsets(partitions, is_low=False)
+        return {partition: Watermarks(lows[partition], highs[partition]) for partition in partitions}
+
+    async def ends(self, topics: Collection[str]) -> dict[TopicPartition, int]:
+        """Return where the next record of each partition will come, or later."""
+        return await self._offsets(await self._partitions(topics), is_low=False)
+
+    async def committed(self, group: str, topics: Collection[str]) -> dict[TopicPartition, int]:
+        """Return where a group goes on, for partitions where it has committed."""
+        partitions = await self._partitions(topics)
+        if not partitions:
+            return {}
+        asked = ConsumerGroupTopicPartitions(
+            self._settings.group_there(group), [self._place(partition) for partition in partitions]
+        )
+        with translated():
+            futures = self._client.list_consumer_group_offsets([asked], request_timeout=ANSWER_SECONDS)
+        (future,) = futures.values()
+        found = await _result(future)
+        offsets: dict[TopicPartition, int] = {}
+        for place in found.topic_partitions or ():
+            if place.error is not None:
+                raise as_platform_error(place.error)
+            if place.offset >= 0:
+                offsets[self._partition(place)] = place.offset
+        return offsets
+
+    async def _look(self, timeout_seconds: float) -> dict[str, int]:
+        """Ask for all topics and their partition counts."""
+
+        def ask() -> dict[str, int]:
+            with translated():
+                found = self._client.list_topics(timeout=timeout_seconds)
+            return {
+                self._settings.topic_here(name): len(topic.partitions)
+                for name, topic in found.topics.items()
+                if topic.error is None and name.startswith(self._settings.topic_prefix)
+            }
+
+        call = asyncio.wrap_future(self._thread.submit(ask))
+        try:
+            return await asyncio.wait_for(call, timeout_seconds + _HEALTH_SECONDS)
+        except TimeoutError:
+            raise Unavailable(DEPENDENCY, "does not answer") from None
+
+    async def _create(self, topics: Mapping[str, int], retention: Mapping[str, str]) -> None:
+        """Create topics and wait until they can be seen. What somebody else creates meanwhile is as good."""
+        if not topics:
+            return
+        wanted = [
+            NewTopic(
+                self._settings.topic_there(topic),
+                num_partitions=partitions,
+                replication_factor=self._settings.replication_factor or -1,
+                config={_RETENTION: retention[topic]} if topic in retention else {},
+            )
+            for topic, partitions in topics.items()
+        ]
+        with translated():
+            futures = self._client.create_topics(
+                wanted, operation_timeout=ANSWER_SECONDS, request_timeout=ANSWER_SECONDS
+            )
+        for future in futures.values():
+            await _result(future, harmless=KafkaError.TOPIC_ALREADY_EXISTS)
+        deadline = self._clock.monotonic_seconds() + ANSWER_SECONDS
+        while len(await self.partition_counts(topics.keys())) < len(topics):
+            if self._clock.monotonic_seconds() >= deadline:
+                raise Unavailable(DEPENDENCY, "topics that were created cannot be seen yet")
+            await self._clock.sleep(_LOOK_AGAIN_SECONDS)
+
+    async def _alter_retention(self, retention: Mapping[str, str]) -> None:
+        resources = {
+            topic: ConfigResource(ResourceType.TOPIC, self._settings.topic_there(topic)) for topic in retention
+        }
+        if not resources:
+            return
+        with translated():
+            described = self._client.describe_configs(list(resources.values()), request_timeout=ANSWER_SECONDS)
+        altered: list[ConfigResource] = []
+        for topic, resource in resources.items():
+            entries = await _result(described[resource])
+            if entries[_RETENTION].value != retention[topic]:
+                entry = ConfigEntry(_RETENTION, retention[topic], incremental_operation=AlterConfigOpType.SET)
+                altered.append(ConfigResource(ResourceType.TOPIC, resource.name, incremental_configs=[entry]))
+        if altered:
+            with translated():
+                futures = self._client.incremental_alter_configs(altered, request_timeout=ANSWER_SECONDS)
+            for future in futures.values():
+                await _result(future)
+
+    async def _partitions(self, topics: Collection[str]) -> list[TopicPartition]:
+        counts = await self.partition_counts(topics)
+        return [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
+
+    async def _offsets(self, partitions: Collection[TopicPartition], *, is_low: bool) -> dict[TopicPartition, int]:
+        if not partitions:
+            return {}
+        spec = OffsetSpec.earliest() if is_low else OffsetSpec.latest()
+        assert spec is not None, "the library makes them while it is imported"
+        with translated():
+            futures = self._client.list_offsets(
+                {self._place(partition): spec for partition in partitions}, request_timeout=ANSWER_SECONDS
+            )
+        found: dict[TopicPartition, int] = {}
+        for place, future in futures.items():
+            info: ListOffsetsResultInfo = await _result(future)
+            found[self._partition(place)] = info.offset
+        return found
+
+    def _place(self, partition: TopicPartition) -> Place:
+        return Place(self._settings.topic_there(partition.topic), partition.partition)
+
+    def _partition(self, place: Place) -> TopicPartition:
+        return TopicPartition(self._settings.topic_here(place.topic), place.partition)
+
+
+def _retention_ms(hours: int | None) -> str:
+    return str(_FOREVER_MS if hours is None else hours * _MS_PER_HOUR)
+
+
+async def _result(future: "Future[Any]", *, harmless: int | None = None) -> Any:
+    """Wait for an admin operation, which has a time limit of its own."""
+    try:
+        return await asyncio.wrap_future(future)
+    except KafkaException as exception:
+        error = error_of(exception)
+        if error.code() == harmless:
+            return None
+        raise as_platform_error(error) from exception

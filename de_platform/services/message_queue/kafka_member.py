@@ -1,0 +1,268 @@
+"""librdkafka's member of a group, on two threads: one fetches, and waits inside rebalances; one commits.
+
+librdkafka announces a rebalance in the middle of a fetch and goes on when its callback returns. So the
+fetching thread stays in the callback until the event loop has let the listener finish; commits, which
+belong to that, need a thread of their own.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from enum import Enum, auto
+from threading import Event
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import TopicPartition as Place
+
+from de_platform.pipeline.errors import PlatformError, Unavailable
+from de_platform.pipeline.messages import Record, TopicPartition
+from de_platform.services.message_queue.interface import PartitionsLost
+from de_platform.services.message_queue.kafka_errors import (
+    DEPENDENCY,
+    NOT_A_MEMBER,
+    LibraryLog,
+    as_platform_error,
+    error_of,
+    translated,
+)
+from de_platform.services.message_queue.kafka_feeds import Fetched
+from de_platform.services.message_queue.kafka_settings import KafkaSettings
+from de_platform.services.message_queue.kafka_thread import CallingThread
+
+_ANSWER_SECONDS = 10.0
+_SEEK_SECONDS = 5.0
+_SEEK_RETRY_SECONDS = 0.01
+_CHUNK_RECORDS = 1000
+_MAX_POLL_EXCEEDED = KafkaError._MAX_POLL_EXCEEDED  # pyright: ignore[reportPrivateUsage]
+"""What follows from it, the loss of all partitions, is told by the callback."""
+_END = KafkaError._PARTITION_EOF  # pyright: ignore[reportPrivateUsage]
+_NOT_YET_ACTIVE = KafkaError._STATE  # pyright: ignore[reportPrivateUsage]
+
+
+class Turn(Enum):
+    """What may become of partitions."""
+
+    ASSIGNED = auto()
+    REVOKED = auto()
+    LOST = auto()
+
+
+class Change:
+    """One turn of the group. What is revoked or lost keeps the fetching thread waiting until it is answered."""
+
+    def __init__(self, turn: Turn, partitions: Iterable[TopicPartition], standing: bytes) -> None:
+        self.turn = turn
+        self.partitions = frozenset(partitions)
+        self.standing = standing
+        """The membership in which it was assigned: group, generation and member, as librdkafka writes them."""
+        self._answered = Event()
+
+    def answer(self) -> None:
+        """Let the group go on."""
+        self._answered.set()
+
+    def wait(self) -> None:
+        """Block until it is answered."""
+        self._answered.wait()
+
+
+class GroupMember:
+    """All methods that return a future are done by a thread; the others return at once."""
+
+    def __init__(
+        self, settings: KafkaSettings, group: str, topics: Sequence[str], on_change: Callable[[Change], None]
+    ) -> None:
+        """Join. `on_change` is called by the fetching thread."""
+        log = LibraryLog()
+        self._settings = settings
+        self._on_change = on_change
+        self._is_leaving = False
+        self._consumer = Consumer(settings.membership(group), logger=log, error_cb=log.note)
+        self._fetching = CallingThread(f"kafka-consumer-{group}")
+        self._committing = CallingThread(f"kafka-commits-{group}")
+        with translated():
+            self._consumer.subscribe(
+                [settings.topic_there(topic) for topic in topics],
+                on_assign=self._on_assign,
+                on_revoke=self._on_revoke,
+                on_lost=self._on_lost,
+            )
+
+    def fetch(self, *, max_records: int, max_bytes: int, timeout_seconds: float) -> "Future[Fetched]":
+        """Wait for a record and take what else is there by then. `max_bytes` may be passed by a few records."""
+        return self._fetching.submit(lambda: self._fetch(max_records, max_bytes, timeout_seconds))
+
+    def assign(self, starts: Mapping[TopicPartition, int | None]) -> "Future[None]":
+        """Begin to fetch exactly these partitions, each at its offset or at the first record held."""
+        places = [self._place(p, OFFSET_BEGINNING if start is None else start) for p, start in starts.items()]
+
+        def assign() -> None:
+            with translated():
+                self._consumer.assign(places)
+                self._consumer.resume(places)
+
+        return self._fetching.submit(assign)
+
+    def committed(self, partitions: Iterable[TopicPartition]) -> "Future[dict[TopicPartition, int]]":
+        """Ask where the group goes on; partitions where it has not committed are left out."""
+        places = [self._place(p) for p in partitions]
+
+        def ask() -> dict[TopicPartition, int]:
+            with translated():
+                found = self._consumer.committed(places, timeout=_ANSWER_SECONDS)
+            for place in found:
+                if place.error is not None:
+                    raise as_platform_error(place.error)
+            return {self._partition(place): place.offset for place in found if place.offset >= 0}
+
+        return self._fetching.submit(ask)
+
+    def seek(self, partition: TopicPartition, offset: int) -> "Future[None]":
+        """Fetch on from `offset`."""
+        place = self._place(partition, offset)
+        return self._fetching.submit(lambda: self._seek(place))
+
+    def commit(self, offsets: Mapping[TopicPartition, int], standing: bytes) -> "Future[None]":
+        """Store offsets for as long as the membership is still that one; raises PartitionsLost if it is not."""
+        return self._committing.submit(lambda: self._commit(offsets, standing))
+
+    def pause(self, partitions: Iterable[TopicPartition]) -> None:
+        """Stop fetching these."""
+        with translated():
+            self._consumer.pause([self._place(p) for p in partitions])
+
+    def resume(self, partitions: Iterable[TopicPartition]) -> None:
+        """Undo `pause`."""
+        with translated():
+            self._consumer.resume([self._place(p) for p in partitions])
+
+    def leave(self) -> "Future[None]":
+        """Leave the group and end the threads. A change that nobody has answered must be answered."""
+        self._is_leaving = True
+        future = self._fetching.submit(self._consumer.close)
+        self._fetching.stop()
+        self._committing.stop()
+        return future
+
+    def _fetch(self, max_records: int, max_bytes: int, timeout_seconds: float) -> Fetched:
+        gathering = _Gathering(self._settings)
+        try:
+            messages = self._consumer.consume(1, timeout_seconds)
+            while messages:
+                gathering.add(messages)
+                room = max_records - gathering.count
+                if room <= 0 or gathering.size >= max_bytes:
+                    break
+                messages = self._consumer.consume(min(room, _CHUNK_RECORDS), 0)
+        except KafkaException as exception:
+            gathering.failure = as_platform_error(error_of(exception))
+        return Fetched(gathering.records, gathering.ends, gathering.failure)
+
+    def _seek(self, place: Place) -> None:
+        """A partition that was only just assigned may need a moment until it can be moved."""
+        deadline = time.monotonic() + _SEEK_SECONDS
+        while True:
+            try:
+                self._consumer.seek(place)
+            except KafkaException as exception:
+                error = error_of(exception)
+                if error.code() != _NOT_YET_ACTIVE or time.monotonic() >= deadline:
+                    raise as_platform_error(error) from exception
+                time.sleep(_SEEK_RETRY_SECONDS)
+            else:
+                return
+
+    def _commit(self, offsets: Mapping[TopicPartition, int], standing: bytes) -> None:
+        """The check comes before the broker's own: a member without a group may commit to one without members."""
+        if self._consumer.consumer_group_metadata() != standing:
+            raise PartitionsLost(offsets)
+        places = [self._place(p, offset) for p, offset in offsets.items()]
+        try:
+            stored = self._consumer.commit(offsets=places, asynchronous=False)
+        except KafkaException as exception:
+            self._refuse(error_of(exception), offsets, exception)
+        else:
+            for place in stored:
+                if place.error is not None:
+                    self._refuse(place.error, offsets, None)
+
+    @staticmethod
+    def _refuse(error: KafkaError, offsets: Mapping[TopicPartition, int], cause: Exception | None) -> None:
+        if error.code() in NOT_A_MEMBER:
+            raise PartitionsLost(offsets) from cause
+        if error.fatal():
+            raise Unavailable(DEPENDENCY, f"this member cannot go on: {error.str()}") from cause
+        raise as_platform_error(error) from cause
+
+    def _on_assign(self, consumer: Consumer, places: Sequence[Place]) -> None:
+        """Own them without fetching yet: where to begin is for the listener to say, outside of this callback."""
+        consumer.assign([])
+        self._tell(Change(Turn.ASSIGNED, map(self._partition, places), consumer.consumer_group_metadata()))
+
+    def _on_revoke(self, _consumer: Consumer, places: Sequence[Place]) -> None:
+        self._tell(Change(Turn.REVOKED, map(self._partition, places), b"")).wait()
+
+    def _on_lost(self, _consumer: Consumer, places: Sequence[Place]) -> None:
+        self._tell(Change(Turn.LOST, map(self._partition, places), b"")).wait()
+
+    def _tell(self, change: Change) -> Change:
+        if self._is_leaving:
+            change.answer()
+        else:
+            self._on_change(change)
+        return change
+
+    def _place(self, partition: TopicPartition, offset: int | None = None) -> Place:
+        topic = self._settings.topic_there(partition.topic)
+        return Place(topic, partition.partition) if offset is None else Place(topic, partition.partition, offset)
+
+    def _partition(self, place: Place) -> TopicPartition:
+        return TopicPartition(self._settings.topic_here(place.topic), place.partition)
+
+
+class _Gathering:
+    """Sorts messages by partition; nothing of what was taken from librdkafka is lost to a failure."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._partitions: dict[tuple[str | None, int | None], TopicPartition] = {}
+        self.records: dict[TopicPartition, list[Record]] = {}
+        self.ends: dict[TopicPartition, int] = {}
+        self.failure: PlatformError | None = None
+        self.count = 0
+        self.size = 0
+
+    def add(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            partition = self._partition(message)
+            if (error := message.error()) is not None:
+                self._note(error, partition, message.offset() or 0)
+                continue
+            record = _record(message)
+            self.records.setdefault(partition, []).append(record)
+            self.ends.pop(partition, None)
+            self.size += len(record.value)
+        self.count += len(messages)
+
+    def _note(self, error: KafkaError, partition: TopicPartition, offset: int) -> None:
+        if error.code() == _END:
+            self.ends[partition] = offset
+        elif error.code() != _MAX_POLL_EXCEEDED:
+            self.failure = as_platform_error(error)
+
+    def _partition(self, message: Message) -> TopicPartition:
+        at = (message.topic(), message.partition())
+        if at not in self._partitions:
+            topic, number = at
+            self._partitions[at] = TopicPartition(self._settings.topic_here(topic or ""), number or 0)
+        return self._partitions[at]
+
+
+def _record(message: Message) -> Record:
+    """Take over a message. What others wrote may lack a key or a value, or have bytes that are no text."""
+    headers = {name: _text(value) for name, value in message.headers() or ()}
+    return Record(message.offset() or 0, _text(message.key()), message.value() or b"", headers)
+
+
+def _text(value: str | bytes | None) -> str:
+    return value if isinstance(value, str) else (value or b"").decode("utf-8", "replace")
