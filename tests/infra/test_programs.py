@@ -79,7 +79,7 @@ def test_failed_unpacking_leaves_no_package(
 def test_toolchain_that_only_root_can_install_names_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     put_on_path(tmp_path / "bin", monkeypatch, apt_get=_BROKEN)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(CannotBeHad, match="root is needed once for: apt-get install .* java maven"):
+    with pytest.raises(CannotBeHad, match=r"root is needed once for: apt-get install .* java maven"):
         programs.install_toolchain("kafka", ["java", "maven"])
 
 
