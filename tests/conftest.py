@@ -15,6 +15,7 @@ _USING = pytest.StashKey[ExitStack]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=10, help="how often the kill test kills a process of the platform")
     parser.addoption("--kill-seed", type=int, default=20261123, help="which instants and which processes it chooses")
+    parser.addoption("--fault-seconds", type=float, default=3.0, help="how long an engine stays away once it is missed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
