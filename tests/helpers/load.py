@@ -95,7 +95,7 @@ class RestStream:
                 await asyncio.sleep(0.01)
 
     async def _send_until_acknowledged(self, client: httpx.AsyncClient, events: list[Event]) -> None:
-        key = f"batch-{self.acknowledged}"
+        key = f"{self._plan.tenant_id}-{self.acknowledged}"
         while True:
             try:
                 answer = await client.post(self._url, json={"events": events}, headers={"Idempotency-Key": key})

@@ -89,7 +89,10 @@ class SubprocessHarness:
 
     async def process_file(self, path: Path, event_type: EventType) -> None:
         job = self._start("file_processor", ["--file-path", str(path), "--event-type", event_type.value])
-        code = await job.wait(JOB_TIMEOUT_SECONDS)
+        try:
+            code = await job.wait(JOB_TIMEOUT_SECONDS)
+        finally:
+            job.kill()
         assert code == 0, f"file_processor ended with {code}:\n{job.log_tail()}"
 
     async def fetch(self, query: str, params: Mapping[str, Any]) -> list[Row]:
