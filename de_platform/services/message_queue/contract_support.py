@@ -9,6 +9,9 @@ ORDERS = "orders"
 PAYMENTS = "payments"
 P0 = TopicPartition(ORDERS, 0)
 P1 = TopicPartition(ORDERS, 1)
+PATIENCE_SECONDS = 10.0
+"""How long a test waits for what must come; a log on other machines takes its time to form a group."""
+_MAX_ROUNDS = 3000
 
 
 def message(value: object, *, topic: str = ORDERS, partition: int | None = 0, key: str = "acme") -> Message:
@@ -31,24 +34,28 @@ async def read(consumer: Consumer, count: int, *, max_records: int = 1000) -> li
     """Poll until `count` records have come, or nothing more comes."""
     records: list[Record] = []
     while len(records) < count:
-        batch = await consumer.poll(max_records=max_records, timeout_seconds=2.0)
+        batch = await consumer.poll(max_records=max_records, timeout_seconds=PATIENCE_SECONDS)
         if batch is None:
             break
         records.extend(batch.records)
     return records
 
 
-async def settle(*consumers: Consumer) -> list[Batch]:
-    """Poll all members in turn until the group has come to rest; returns what was read on the way."""
+async def settle(*consumers: Consumer, partitions: int | None = None) -> list[Batch]:
+    """Poll all members in turn until the group has come to rest; returns what was read on the way.
+
+    Give the number of partitions that they must own together where members have left: they may not know yet.
+    """
     batches: list[Batch] = []
     calm = 0
     before = [c.assignment for c in consumers]
-    for _ in range(100):
+    for _ in range(_MAX_ROUNDS):
         for consumer in consumers:
             batch = await consumer.poll(max_records=1000, timeout_seconds=0.01)
             batches.extend([batch] if batch else [])
         after = [c.assignment for c in consumers]
-        calm = calm + 1 if after == before and all(after) else 0
+        is_whole = partitions is None or sum(map(len, after)) == partitions
+        calm = calm + 1 if after == before and all(after) and is_whole else 0
         if calm == 3:
             return batches
         before = after

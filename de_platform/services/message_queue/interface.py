@@ -15,7 +15,11 @@ DEFAULT_PARTITIONS = 4
 
 
 class Watermarks(NamedTuple):
-    """Offsets still held: `low` is the first one, `high` the one that the next record will get."""
+    """Offsets still held: `low` is the first one, `high` the one that the next record will get at the earliest.
+
+    A log may use offsets of its own, so `high - low` is the largest number of records that there can be. A group
+    that has committed everything comes to rest at `high` (an idle consumer moves its commits over such offsets).
+    """
 
     low: int
     high: int
@@ -63,8 +67,8 @@ class Consumer(ABC):
     async def poll(self, *, max_records: int, timeout_seconds: float) -> Batch | None:
         """Return records of one assigned, not paused partition, or None when the time is over.
 
-        Partitions are served fairly. A record is returned once per seek or assignment. Runs the
-        rebalance listener when the group changes. Raises Unavailable.
+        Partitions are served fairly; offsets of one ascend, but need not follow on each other. A record is
+        returned once per seek or assignment. Runs the rebalance listener when the group changes. Raises Unavailable.
         """
 
     @abstractmethod

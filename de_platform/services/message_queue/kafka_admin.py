@@ -35,6 +35,14 @@ _LOOK_AGAIN_SECONDS = 0.05
 _MS_PER_HOUR = 3_600_000
 _FOREVER_MS = -1
 _RETENTION = "retention.ms"
+_NO_LEADER = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+)
+"""A broker does not know a partition yet that another one has just made, or not any more."""
 _NO_LIBRARY_LOG: Mapping[str, int] = {"log_level": 0}
 """An admin client has no loop that would serve log lines; what goes wrong comes out of its calls."""
 
@@ -155,7 +163,7 @@ class KafkaAdmin:
                 wanted, operation_timeout=ANSWER_SECONDS, request_timeout=ANSWER_SECONDS
             )
         for future in futures.values():
-            await _result(future, harmless=KafkaError.TOPIC_ALREADY_EXISTS)
+            await _result(future, harmless={KafkaError.TOPIC_ALREADY_EXISTS})
         deadline = self._clock.monotonic_seconds() + ANSWER_SECONDS
         while len(await self.partition_counts(topics.keys())) < len(topics):
             if self._clock.monotonic_seconds() >= deadline:
@@ -191,14 +199,20 @@ class KafkaAdmin:
             return {}
         spec = OffsetSpec.earliest() if is_low else OffsetSpec.latest()
         assert spec is not None, "the library makes them while it is imported"
-        with translated():
-            futures = self._client.list_offsets(
-                {self._place(partition): spec for partition in partitions}, request_timeout=ANSWER_SECONDS
-            )
+        places: dict[Place, OffsetSpec] = {self._place(partition): spec for partition in partitions}
+        deadline = self._clock.monotonic_seconds() + ANSWER_SECONDS
         found: dict[TopicPartition, int] = {}
-        for place, future in futures.items():
-            info: ListOffsetsResultInfo = await _result(future)
-            found[self._partition(place)] = info.offset
+        while places:
+            with translated():
+                futures = self._client.list_offsets(places, request_timeout=ANSWER_SECONDS)
+            is_last_try = self._clock.monotonic_seconds() >= deadline
+            for place, future in futures.items():
+                info: ListOffsetsResultInfo | None = await _result(future, harmless=() if is_last_try else _NO_LEADER)
+                if info is not None:
+                    found[self._partition(place)] = info.offset
+                    del places[place]
+            if places:
+                await self._clock.sleep(_LOOK_AGAIN_SECONDS)
         return found
 
     def _place(self, partition: TopicPartition) -> Place:
@@ -212,12 +226,12 @@ def _retention_ms(hours: int | None) -> str:
     return str(_FOREVER_MS if hours is None else hours * _MS_PER_HOUR)
 
 
-async def _result(future: "Future[Any]", *, harmless: int | None = None) -> Any:
-    """Wait for an admin operation, which has a time limit of its own."""
+async def _result(future: "Future[Any]", *, harmless: Collection[int] = ()) -> Any:
+    """Wait for an admin operation, which has a time limit of its own. Returns None for a harmless error."""
     try:
         return await asyncio.wrap_future(future)
     except KafkaException as exception:
         error = error_of(exception)
-        if error.code() == harmless:
+        if error.code() in harmless:
             return None
         raise as_platform_error(error) from exception

@@ -123,20 +123,19 @@ class KafkaConsumer(Consumer):
             self._feeds.close(self.assignment)
             self._fresh = frozenset()
             leaving = asyncio.wrap_future(self._member.leave())
-            while self._changes:
-                self._changes.popleft().answer()
+            self._changes.clear()
             await asyncio.wait([leaving], timeout=_LEAVE_SECONDS)
 
     def _hear(self, change: Change) -> None:
-        """Be told of a change, on the fetching thread."""
+        """Be told of a change, on the member's thread."""
         try:
             self._loop.call_soon_threadsafe(self._note_change, change)
         except RuntimeError:
-            change.answer()  # the loop was closed without `disconnect`: nobody is there who could finish anything
+            self._member.answer(
+                change
+            )  # the loop was closed without `disconnect`: nobody is there who could finish anything
 
     def _note_change(self, change: Change) -> None:
-        if self._closed:
-            change.answer()
         self._changes.append(change)
         self._stirred.set()
 
@@ -189,7 +188,7 @@ class KafkaConsumer(Consumer):
                 self._feeds.close(served)
                 if served and self._listener is not None:
                     await self._listener.on_lost(served)
-        change.answer()
+        self._member.answer(change)
 
     async def _take_over(self) -> None:
         """Begin with what was assigned. Done again from the start if the listener or the cluster fails."""

@@ -1,15 +1,14 @@
-"""librdkafka's member of a group, on two threads: one fetches, and waits inside rebalances; one commits.
+"""librdkafka's member of a group, and the thread that all its blocking calls are made by.
 
 librdkafka announces a rebalance in the middle of a fetch and goes on when its callback returns. So the
-fetching thread stays in the callback until the event loop has let the listener finish; commits, which
-belong to that, need a thread of their own.
+thread stays in the callback until the event loop has let the listener finish; the commits that belong to
+that are made from inside the callback, because its client admits one thread at a time.
 """
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from enum import Enum, auto
-from threading import Event
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as Place
@@ -48,38 +47,30 @@ class Turn(Enum):
 
 
 class Change:
-    """One turn of the group. What is revoked or lost keeps the fetching thread waiting until it is answered."""
+    """One turn of the group. What is revoked or lost keeps the thread waiting until it is answered."""
 
     def __init__(self, turn: Turn, partitions: Iterable[TopicPartition], standing: bytes) -> None:
         self.turn = turn
         self.partitions = frozenset(partitions)
         self.standing = standing
         """The membership in which it was assigned: group, generation and member, as librdkafka writes them."""
-        self._answered = Event()
-
-    def answer(self) -> None:
-        """Let the group go on."""
-        self._answered.set()
-
-    def wait(self) -> None:
-        """Block until it is answered."""
-        self._answered.wait()
+        self.is_answered = False
 
 
 class GroupMember:
-    """All methods that return a future are done by a thread; the others return at once."""
+    """Methods that return a future are done by the thread, one after the other; the others return at once."""
 
     def __init__(
         self, settings: KafkaSettings, group: str, topics: Sequence[str], on_change: Callable[[Change], None]
     ) -> None:
-        """Join. `on_change` is called by the fetching thread."""
+        """Join. `on_change` is called by the thread, which then makes calls until `answer` or `leave`."""
         log = LibraryLog()
         self._settings = settings
         self._on_change = on_change
         self._is_leaving = False
+        self._standing = b""
         self._consumer = Consumer(settings.membership(group), logger=log, error_cb=log.note)
-        self._fetching = CallingThread(f"kafka-consumer-{group}")
-        self._committing = CallingThread(f"kafka-commits-{group}")
+        self._thread = CallingThread(f"kafka-consumer-{group}")
         with translated():
             self._consumer.subscribe(
                 [settings.topic_there(topic) for topic in topics],
@@ -90,7 +81,7 @@ class GroupMember:
 
     def fetch(self, *, max_records: int, max_bytes: int, timeout_seconds: float) -> "Future[Fetched]":
         """Wait for a record and take what else is there by then. `max_bytes` may be passed by a few records."""
-        return self._fetching.submit(lambda: self._fetch(max_records, max_bytes, timeout_seconds))
+        return self._thread.submit(lambda: self._fetch(max_records, max_bytes, timeout_seconds))
 
     def assign(self, starts: Mapping[TopicPartition, int | None]) -> "Future[None]":
         """Begin to fetch exactly these partitions, each at its offset or at the first record held."""
@@ -101,7 +92,7 @@ class GroupMember:
                 self._consumer.assign(places)
                 self._consumer.resume(places)
 
-        return self._fetching.submit(assign)
+        return self._thread.submit(assign)
 
     def committed(self, partitions: Iterable[TopicPartition]) -> "Future[dict[TopicPartition, int]]":
         """Ask where the group goes on; partitions where it has not committed are left out."""
@@ -115,16 +106,16 @@ class GroupMember:
                     raise as_platform_error(place.error)
             return {self._partition(place): place.offset for place in found if place.offset >= 0}
 
-        return self._fetching.submit(ask)
+        return self._thread.submit(ask)
 
     def seek(self, partition: TopicPartition, offset: int) -> "Future[None]":
         """Fetch on from `offset`."""
         place = self._place(partition, offset)
-        return self._fetching.submit(lambda: self._seek(place))
+        return self._thread.submit(lambda: self._seek(place))
 
     def commit(self, offsets: Mapping[TopicPartition, int], standing: bytes) -> "Future[None]":
         """Store offsets for as long as the membership is still that one; raises PartitionsLost if it is not."""
-        return self._committing.submit(lambda: self._commit(offsets, standing))
+        return self._thread.submit(lambda: self._commit(offsets, standing))
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
         """Stop fetching these."""
@@ -136,12 +127,16 @@ class GroupMember:
         with translated():
             self._consumer.resume([self._place(p) for p in partitions])
 
+    def answer(self, change: Change) -> None:
+        """Let the group go on."""
+        change.is_answered = True
+        self._thread.wake()
+
     def leave(self) -> "Future[None]":
-        """Leave the group and end the threads. A change that nobody has answered must be answered."""
+        """Leave the group and end the thread, whatever it waits for."""
         self._is_leaving = True
-        future = self._fetching.submit(self._consumer.close)
-        self._fetching.stop()
-        self._committing.stop()
+        future = self._thread.submit(self._consumer.close)
+        future.add_done_callback(lambda _: self._thread.stop())
         return future
 
     def _fetch(self, max_records: int, max_bytes: int, timeout_seconds: float) -> Fetched:
@@ -197,20 +192,23 @@ class GroupMember:
     def _on_assign(self, consumer: Consumer, places: Sequence[Place]) -> None:
         """Own them without fetching yet: where to begin is for the listener to say, outside of this callback."""
         consumer.assign([])
-        self._tell(Change(Turn.ASSIGNED, map(self._partition, places), consumer.consumer_group_metadata()))
+        self._standing = consumer.consumer_group_metadata()
+        self._on_change(Change(Turn.ASSIGNED, map(self._partition, places), self._standing))
 
-    def _on_revoke(self, _consumer: Consumer, places: Sequence[Place]) -> None:
-        self._tell(Change(Turn.REVOKED, map(self._partition, places), b"")).wait()
+    def _on_revoke(self, consumer: Consumer, places: Sequence[Place]) -> None:
+        """What was to be given up may be lost by now, if this member has been silent since."""
+        is_member = consumer.consumer_group_metadata() == self._standing
+        self._tell_and_wait(
+            Change(Turn.REVOKED if is_member else Turn.LOST, map(self._partition, places), self._standing)
+        )
 
     def _on_lost(self, _consumer: Consumer, places: Sequence[Place]) -> None:
-        self._tell(Change(Turn.LOST, map(self._partition, places), b"")).wait()
+        self._tell_and_wait(Change(Turn.LOST, map(self._partition, places), self._standing))
 
-    def _tell(self, change: Change) -> Change:
-        if self._is_leaving:
-            change.answer()
-        else:
+    def _tell_and_wait(self, change: Change) -> None:
+        if not self._is_leaving:
             self._on_change(change)
-        return change
+            self._thread.serve_until(lambda: change.is_answered or self._is_leaving)
 
     def _place(self, partition: TopicPartition, offset: int | None = None) -> Place:
         topic = self._settings.topic_there(partition.topic)

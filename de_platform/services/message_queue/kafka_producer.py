@@ -218,7 +218,7 @@ def _queue(producer: Producer, placed: Placed, deadline: float) -> None:
                 value=message.value,
                 key=message.key,
                 partition=placed.partition,
-                headers=dict(message.headers),
+                headers=[(name, text.encode()) for name, text in message.headers.items()],
             )
         except BufferError:
             if time.monotonic() >= deadline:

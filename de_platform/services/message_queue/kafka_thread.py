@@ -43,6 +43,19 @@ class CallingThread:
         """End after what was submitted. Does not wait."""
         self._calls.put(None)
 
+    def serve_until(self, is_over: Callable[[], bool]) -> None:
+        """From inside a call: make the calls that come until `is_over`, which is looked at after each of them."""
+        while not is_over():
+            call = self._calls.get()
+            if call is None or is_over():
+                self._calls.put(call)
+                return
+            call.run()
+
+    def wake(self) -> None:
+        """Have `serve_until` look again."""
+        self.submit(lambda: None)
+
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
             call.run()
