@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from enum import Enum, auto
+from typing import cast
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as Place
@@ -258,8 +259,12 @@ class _Gathering:
 
 def _record(message: Message) -> Record:
     """Take over a message. What others wrote may lack a key or a value, or have bytes that are no text."""
-    headers = {name: _text(value) for name, value in message.headers() or ()}
-    return Record(message.offset() or 0, _text(message.key()), message.value() or b"", headers)
+    offset, key, value = message.offset() or 0, message.key(), message.value() or b""
+    headers = cast("Sequence[tuple[str, bytes]]", message.headers() or ())
+    try:
+        return Record(offset, _text(key), value, {name: text.decode() for name, text in headers})
+    except (UnicodeDecodeError, AttributeError):
+        return Record(offset, _text(key), value, {name: _text(text) for name, text in headers})
 
 
 def _text(value: str | bytes | None) -> str:

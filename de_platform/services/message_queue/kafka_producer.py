@@ -170,8 +170,9 @@ class _Writer:
             producer.commit_transaction(max(0.0, deadline - time.monotonic()) + _ABORT_SECONDS)
         except KafkaException as exception:
             error = error_of(exception)
+            cause = as_platform_error(self._failed_delivery or error)
             self._undo(is_abortable=error.txn_requires_abort() or not (error.fatal() or error.retriable()))
-            raise as_platform_error(self._failed_delivery or error) from exception
+            raise cause from exception
         except Unavailable:
             self._undo(is_abortable=True)
             raise
