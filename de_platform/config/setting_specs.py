@@ -118,7 +118,7 @@ SETTINGS: tuple[SettingSpec, ...] = (
     SettingSpec(
         name="MQ_KAFKA_SESSION_TIMEOUT_SECONDS",
         description="after so long without a sign of life a process loses its partitions",
-        default="45",
+        default="15",
         type=SettingType.SECONDS,
     ),
     SettingSpec(

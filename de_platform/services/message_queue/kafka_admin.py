@@ -40,9 +40,11 @@ _NO_LEADER = frozenset(
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
     }
 )
-"""A broker does not know a partition yet that another one has just made, or not any more."""
+"""Broker and client do not agree who leads: a partition has just been made, or its leader was elected anew."""
 _NO_LIBRARY_LOG: Mapping[str, int] = {"log_level": 0}
 """An admin client has no loop that would serve log lines; what goes wrong comes out of its calls."""
 

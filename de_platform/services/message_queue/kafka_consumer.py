@@ -16,6 +16,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
 from typing import TypeVar
 
 from de_platform.pipeline.errors import Unavailable
@@ -32,7 +33,8 @@ Result = TypeVar("Result")
 _LEAST_BUFFERED_RECORDS = 1000
 _MAX_BUFFERED_BYTES = 16 * 1024 * 1024
 _MAX_WAIT_SECONDS = 0.5
-_ANSWER_SECONDS = 15.0
+_ANSWER_SECONDS = 10.0
+_OVERDUE_SECONDS = 1.0
 _LEAVE_SECONDS = 10.0
 
 _log = logging.getLogger(__name__)
@@ -69,16 +71,15 @@ class KafkaConsumer(Consumer):
     async def poll(self, *, max_records: int, timeout_seconds: float) -> Batch | None:
         assert not self._closed, "the consumer is closed"
         deadline = self._clock.monotonic_seconds() + timeout_seconds
-        await self._harvest()
         while True:
-            if self._fresh:
-                await self._take_over()
-            self._stretch_commits()
-            left = deadline - self._clock.monotonic_seconds()
-            await self._fetch(max_records, min(max(left, 0.0), _MAX_WAIT_SECONDS))
-            batch = self._feeds.next_batch(max_records)
-            if batch is not None:
-                return batch
+            if await self._harvest():
+                if self._fresh:
+                    await self._take_over()
+                self._stretch_commits()
+                left = deadline - self._clock.monotonic_seconds()
+                self._fetch(max_records, min(max(left, 0.0), _MAX_WAIT_SECONDS))
+                if await self._harvest() and (batch := self._feeds.next_batch(max_records)) is not None:
+                    return batch
             if self._clock.monotonic_seconds() >= deadline:
                 return None
 
@@ -92,19 +93,18 @@ class KafkaConsumer(Consumer):
             self._feeds.note_committed(stretched)
 
     async def seek(self, partition: TopicPartition, offset: int) -> None:
-        await self._harvest()
+        if not await self._harvest():
+            raise Unavailable(DEPENDENCY, "does not answer")
         if partition not in self._feeds.partitions:
             raise PartitionsLost([partition])
         await _answer(asyncio.wrap_future(self._member.seek(partition, offset)))
         self._feeds.rewind(partition, offset)
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
-        if owned := self._feeds.pause(partitions):
-            self._member.pause(owned)
+        self._feeds.pause(partitions)
 
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
-        if paused := self._feeds.resume(partitions):
-            self._member.resume(paused)
+        self._feeds.resume(partitions)
 
     @property
     def assignment(self) -> frozenset[TopicPartition]:
@@ -115,16 +115,20 @@ class KafkaConsumer(Consumer):
         if self._closed:
             return
         self._closed = True
-        try:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._leave)
+            stack.push_async_callback(self._give_up)
             await self._harvest()
-            if self._listener is not None and self._feeds.partitions:
-                await self._listener.on_revoked(self.assignment)
-        finally:
-            self._feeds.close(self.assignment)
-            self._fresh = frozenset()
-            leaving = asyncio.wrap_future(self._member.leave())
-            self._changes.clear()
-            await asyncio.wait([leaving], timeout=_LEAVE_SECONDS)
+
+    async def _give_up(self) -> None:
+        if self._listener is not None and self._feeds.partitions:
+            await self._listener.on_revoked(self.assignment)
+
+    async def _leave(self) -> None:
+        self._feeds.close(self.assignment)
+        self._fresh = frozenset()
+        self._changes.clear()
+        await asyncio.wait([asyncio.wrap_future(self._member.leave())], timeout=_LEAVE_SECONDS)
 
     def _hear(self, change: Change) -> None:
         """Be told of a change, on the member's thread."""
@@ -139,37 +143,43 @@ class KafkaConsumer(Consumer):
         self._changes.append(change)
         self._stirred.set()
 
-    async def _fetch(self, max_records: int, wait_seconds: float) -> None:
-        """Add to what is buffered, waiting only if that is nothing."""
+    def _fetch(self, max_records: int, wait_seconds: float) -> None:
+        """Begin to add to what is buffered, waiting only if that is nothing."""
         room = max(2 * max_records, _LEAST_BUFFERED_RECORDS) - self._feeds.waiting_records
         room_bytes = _MAX_BUFFERED_BYTES - self._feeds.waiting_bytes
-        if self._fetching is None and room > 0 and room_bytes > 0:
+        if room > 0 and room_bytes > 0:
             fetch = self._member.fetch(
                 max_records=room,
                 max_bytes=room_bytes,
                 timeout_seconds=0.0 if self._feeds.waiting_records else wait_seconds,
+                paused=self._feeds.paused,
             )
             self._fetching = asyncio.wrap_future(fetch)
             self._fetching.add_done_callback(lambda _: self._stirred.set())
-        await self._harvest()
 
-    async def _harvest(self) -> None:
-        """Let a fetch that is under way come to its end, following the changes that it runs into."""
+    async def _harvest(self) -> bool:
+        """Let a fetch that is under way come to its end, following the changes that it runs into.
+
+        Returns False when it is overdue, because a call before it still waits for the cluster.
+        """
         while True:
             while self._changes:
                 await self._follow(self._changes[0])
                 self._changes.popleft()
             if self._fetching is None:
-                return
+                return True
             if self._fetching.done():
                 fetching, self._fetching = self._fetching, None
                 fetched = fetching.result()
                 self._feeds.take_in(fetched)
                 if fetched.failure is not None:
                     raise fetched.failure
-                return
+                return True
             self._stirred.clear()
-            await self._stirred.wait()
+            try:
+                await asyncio.wait_for(self._stirred.wait(), _MAX_WAIT_SECONDS + _OVERDUE_SECONDS)
+            except TimeoutError:
+                return False
 
     async def _follow(self, change: Change) -> None:
         """Do what a change asks for. Done again, by the next poll, if the listener fails: the group waits for it."""

@@ -57,6 +57,11 @@ class Feeds:
         """What is owned."""
         return frozenset(self._feeds)
 
+    @property
+    def paused(self) -> frozenset[TopicPartition]:
+        """What is owned and not to be handed out."""
+        return frozenset(self._paused)
+
     def open(self, starts: Mapping[TopicPartition, int | None]) -> None:
         """Take partitions in, with where reading begins (None: at the first record held)."""
         for partition in sorted(starts):
@@ -114,17 +119,13 @@ class Feeds:
         feed.next_offset = offset
         feed.end = None
 
-    def pause(self, partitions: Iterable[TopicPartition]) -> list[TopicPartition]:
-        """Hand out nothing of these; returns those that are owned."""
-        owned = [p for p in partitions if p in self._feeds]
-        self._paused.update(owned)
-        return owned
+    def pause(self, partitions: Iterable[TopicPartition]) -> None:
+        """Hand out nothing of these, as far as they are owned."""
+        self._paused.update(p for p in partitions if p in self._feeds)
 
-    def resume(self, partitions: Iterable[TopicPartition]) -> list[TopicPartition]:
-        """Undo `pause`; returns those that were paused."""
-        paused = [p for p in partitions if p in self._paused]
-        self._paused.difference_update(paused)
-        return paused
+    def resume(self, partitions: Iterable[TopicPartition]) -> None:
+        """Undo `pause`."""
+        self._paused.difference_update(partitions)
 
     def stretched(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Move owned partitions' offsets over gaps: no record is between them and what comes out.

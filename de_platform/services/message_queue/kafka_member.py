@@ -59,7 +59,11 @@ class Change:
 
 
 class GroupMember:
-    """Methods that return a future are done by the thread, one after the other; the others return at once."""
+    """Methods that return a future are done by the thread, one after the other; the others return at once.
+
+    A call may block for as long as the cluster is silent (a commit: for a session). Nobody should wait that long for
+    its future, and what is called after it comes after it.
+    """
 
     def __init__(
         self, settings: KafkaSettings, group: str, topics: Sequence[str], on_change: Callable[[Change], None]
@@ -70,6 +74,7 @@ class GroupMember:
         self._on_change = on_change
         self._is_leaving = False
         self._standing = b""
+        self._held: frozenset[TopicPartition] = frozenset()
         self._consumer = Consumer(settings.membership(group), logger=log, error_cb=log.note)
         self._thread = CallingThread(f"kafka-consumer-{group}")
         with translated():
@@ -80,9 +85,19 @@ class GroupMember:
                 on_lost=self._on_lost,
             )
 
-    def fetch(self, *, max_records: int, max_bytes: int, timeout_seconds: float) -> "Future[Fetched]":
-        """Wait for a record and take what else is there by then. `max_bytes` may be passed by a few records."""
-        return self._thread.submit(lambda: self._fetch(max_records, max_bytes, timeout_seconds))
+    def fetch(
+        self, *, max_records: int, max_bytes: int, timeout_seconds: float, paused: frozenset[TopicPartition]
+    ) -> "Future[Fetched]":
+        """Wait for a record of what is not paused and take what else is there by then.
+
+        `max_bytes` may be passed by one chunk of records.
+        """
+
+        def fetch() -> Fetched:
+            self._hold(paused)
+            return self._fetch(max_records, max_bytes, timeout_seconds)
+
+        return self._thread.submit(fetch)
 
     def assign(self, starts: Mapping[TopicPartition, int | None]) -> "Future[None]":
         """Begin to fetch exactly these partitions, each at its offset or at the first record held."""
@@ -92,6 +107,7 @@ class GroupMember:
             with translated():
                 self._consumer.assign(places)
                 self._consumer.resume(places)
+            self._held = frozenset()
 
         return self._thread.submit(assign)
 
@@ -118,16 +134,6 @@ class GroupMember:
         """Store offsets for as long as the membership is still that one; raises PartitionsLost if it is not."""
         return self._thread.submit(lambda: self._commit(offsets, standing))
 
-    def pause(self, partitions: Iterable[TopicPartition]) -> None:
-        """Stop fetching these."""
-        with translated():
-            self._consumer.pause([self._place(p) for p in partitions])
-
-    def resume(self, partitions: Iterable[TopicPartition]) -> None:
-        """Undo `pause`."""
-        with translated():
-            self._consumer.resume([self._place(p) for p in partitions])
-
     def answer(self, change: Change) -> None:
         """Let the group go on."""
         change.is_answered = True
@@ -139,6 +145,15 @@ class GroupMember:
         future = self._thread.submit(self._consumer.close)
         future.add_done_callback(lambda _: self._thread.stop())
         return future
+
+    def _hold(self, paused: frozenset[TopicPartition]) -> None:
+        """Have the cluster send nothing of these. What is here of them is kept by the caller and goes on after it."""
+        with translated():
+            if more := paused - self._held:
+                self._consumer.pause([self._place(p) for p in more])
+            if less := self._held - paused:
+                self._consumer.resume([self._place(p) for p in less])
+        self._held = paused
 
     def _fetch(self, max_records: int, max_bytes: int, timeout_seconds: float) -> Fetched:
         gathering = _Gathering(self._settings)

@@ -9,10 +9,10 @@ from de_platform.services.message_queue.interface import StartAt
 from de_platform.services.secrets.interface import SecretsInterface
 
 SERVERS_SETTING = "MQ_KAFKA_BOOTSTRAP_SERVERS"
-SESSION_SECONDS = 45.0
+SESSION_SECONDS = 15.0
 MAX_POLL_INTERVAL_SECONDS = 300.0
 _HEARTBEATS_PER_SESSION = 10
-_MAX_HEARTBEAT_MS = 3000
+_MAX_HEARTBEAT_MS = 1000
 _SOCKET_TIMEOUT_MS = 10_000
 _MAX_RECONNECT_BACKOFF_MS = 2000
 
