@@ -75,6 +75,7 @@ class Kafka(Server):
     name = "kafka"
     setting = "MQ_KAFKA_BOOTSTRAP_SERVERS"
     port_names = ("main", "controller", "proxied", "proxy")
+    lent_port_names = ("proxy",)
 
     @property
     def _jars(self) -> Path:

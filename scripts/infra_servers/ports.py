@@ -2,7 +2,7 @@
 
 import random
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 HOST = "127.0.0.1"
 RANGE = range(20_000, 32_000)
@@ -33,12 +33,16 @@ def free_port(taken: Iterable[int] = ()) -> int:
     raise OSError(f"no free port on {HOST} between {RANGE.start} and {RANGE.stop}")
 
 
-def choose(names: Iterable[str], usual: Mapping[str, int]) -> dict[str, int]:
-    """Give each name its usual port if that is free, so that clients find a restarted server; else another one."""
+def choose(names: Iterable[str], usual: Mapping[str, int], lent: Container[str] = ()) -> dict[str, int]:
+    """Give each name its usual port if that is free, so that clients find a restarted server; else another one.
+
+    On a `lent` port somebody else listens on the server's behalf, so it stays what it is.
+    """
     chosen: dict[str, int] = {}
     for name in names:
         port = usual.get(name, 0)
-        chosen[name] = port if port and is_free(port) else free_port((*chosen.values(), *usual.values()))
+        is_kept = port and (name in lent or is_free(port))
+        chosen[name] = port if is_kept else free_port((*chosen.values(), *usual.values()))
     return chosen
 
 

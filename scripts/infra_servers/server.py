@@ -36,6 +36,8 @@ class Server(ABC):
     setting: ClassVar[str]
     """The variable that, when it is set, names a server which somebody else runs."""
     port_names: ClassVar[tuple[str, ...]] = ("main",)
+    lent_port_names: ClassVar[tuple[str, ...]] = ()
+    """Those of `port_names` on which somebody else listens on its behalf."""
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     start_timeout_seconds: ClassVar[float] = 60.0
     stop_timeout_seconds: ClassVar[float] = 30.0
@@ -132,7 +134,7 @@ class Server(ABC):
 
     def _launch(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
-        chosen = ports.choose(self.port_names, self.state.ports)
+        chosen = ports.choose(self.port_names, self.state.ports, self.lent_port_names)
         self._save(ServerState(ports=chosen))
         launch = self.prepare()
         try:

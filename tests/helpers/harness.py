@@ -13,6 +13,7 @@ import httpx
 import msgspec
 
 from de_platform.pipeline import topics
+from de_platform.pipeline.errors import Unavailable
 from de_platform.pipeline.events import EventType, Header, IngestionMethod
 from de_platform.pipeline.messages import Message, Record
 from de_platform.services.message_queue.interface import MessageQueueInterface
@@ -154,12 +155,18 @@ async def lagging(queue: MessageQueueInterface) -> dict[str, int]:
 
 
 async def settle(queue: MessageQueueInterface, timeout_seconds: float = SETTLE_TIMEOUT_SECONDS) -> None:
-    """Wait until no group lags. Raises TimeoutError naming those that do."""
+    """Wait until no group lags, also while the queue recovers. Raises TimeoutError naming those that do."""
     deadline = time.monotonic() + timeout_seconds
-    while behind := await lagging(queue):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"the pipeline did not come to rest; records behind: {behind}")
+    behind: object = None
+    while time.monotonic() < deadline:
+        try:
+            behind = await lagging(queue)
+        except Unavailable as error:
+            behind = error
+        if not behind:
+            return
         await asyncio.sleep(0.02)
+    raise TimeoutError(f"the pipeline did not come to rest; records behind: {behind}")
 
 
 async def records(queue: MessageQueueInterface, topic: str) -> list[Record]:

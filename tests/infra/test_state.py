@@ -79,6 +79,12 @@ def test_usual_port_is_given_up_when_somebody_has_it() -> None:
         assert ports.choose(["main"], {"main": usual})["main"] != usual
 
 
+def test_a_lent_port_stays_although_somebody_listens_on_it() -> None:
+    usual = ports.free_port()
+    with ports.listener(usual):
+        assert ports.choose(["proxy"], {"proxy": usual}, lent=["proxy"]) == {"proxy": usual}
+
+
 def test_ports_of_one_server_are_different() -> None:
     chosen = ports.choose([str(number) for number in range(20)], {})
     assert len(set(chosen.values())) == 20

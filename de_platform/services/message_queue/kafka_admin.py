@@ -21,7 +21,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from de_platform.pipeline.errors import Unavailable
+from de_platform.pipeline.errors import InvalidInput, Unavailable
 from de_platform.pipeline.messages import TopicPartition
 from de_platform.services.clock.interface import Clock
 from de_platform.services.message_queue.interface import DEFAULT_PARTITIONS, Watermarks
@@ -53,10 +53,10 @@ class KafkaAdmin:
     """All names are those that callers use, without the settings' prefixes. Every method raises Unavailable."""
 
     def __init__(self, settings: KafkaSettings, clock: Clock) -> None:
+        """Raises InvalidInput for settings that the library refuses (a certificate that is not there, say)."""
         self._settings = settings
         self._clock = clock
-        with translated():
-            self._client = AdminClient({**settings.connection(), **_NO_LIBRARY_LOG})
+        self._client = _client(settings)
         self._thread = CallingThread("kafka-admin")
         self._counts: dict[str, int] = {}
 
@@ -222,6 +222,13 @@ class KafkaAdmin:
 
     def _partition(self, place: Place) -> TopicPartition:
         return TopicPartition(self._settings.topic_here(place.topic), place.partition)
+
+
+def _client(settings: KafkaSettings) -> AdminClient:
+    try:
+        return AdminClient({**settings.connection(), **_NO_LIBRARY_LOG})
+    except KafkaException as exception:
+        raise InvalidInput.single("MQ_KAFKA_*", error_of(exception).str()) from exception
 
 
 def _retention_ms(hours: int | None) -> str:
