@@ -3,7 +3,9 @@
 import pytest
 
 from de_platform.pipeline.errors import InvalidInput
+from de_platform.services.clock.system_clock import SystemClock
 from de_platform.services.message_queue.interface import StartAt
+from de_platform.services.message_queue.kafka_queue import KafkaQueue
 from de_platform.services.message_queue.kafka_settings import KafkaSettings
 from de_platform.services.secrets.env_secrets import EnvSecrets
 
@@ -56,6 +58,12 @@ def test_security_reaches_every_client() -> None:
     found = settings(MQ_KAFKA_SECURITY_PROTOCOL="sasl_ssl", MQ_KAFKA_SASL_USERNAME="platform")
     assert found.connection()["security.protocol"] == "sasl_ssl"
     assert found.membership("algos")["sasl.username"] == "platform"
+
+
+async def test_a_file_of_authorities_that_is_not_there_is_the_operators_fault() -> None:
+    found = settings(MQ_KAFKA_SECURITY_PROTOCOL="ssl", MQ_KAFKA_SSL_CA_LOCATION="/nowhere/ca.pem")
+    with pytest.raises(InvalidInput, match=r"ssl\.ca\.location"):
+        await KafkaQueue(found, SystemClock()).connect()
 
 
 def test_passwords_do_not_show() -> None:
