@@ -75,7 +75,8 @@ class GroupMember:
         self._is_leaving = False
         self._standing = b""
         self._held: frozenset[TopicPartition] = frozenset()
-        self._consumer = Consumer(settings.membership(group), logger=log, error_cb=log.note)
+        with translated():
+            self._consumer = Consumer(settings.membership(group), logger=log, error_cb=log.note)
         self._thread = CallingThread(f"kafka-consumer-{group}")
         with translated():
             self._consumer.subscribe(

@@ -1,4 +1,7 @@
-"""Publishing, against a broker that librdkafka imitates: it keeps no transactions apart, but speaks their protocol."""
+"""The log on a broker that librdkafka imitates: it does not keep transactions apart, but speaks their protocol.
+
+The whole contract needs a real one (`tests/integration/test_kafka.py`).
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -8,8 +11,9 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer
 from confluent_kafka import TopicPartition as Place
 
 from de_platform.pipeline.errors import InvalidInput
+from de_platform.pipeline.messages import TopicPartition
 from de_platform.services.clock.system_clock import SystemClock
-from de_platform.services.message_queue.contract_support import ORDERS, message, numbered
+from de_platform.services.message_queue.contract_support import ORDERS, PAYMENTS, message, numbered, read, values
 from de_platform.services.message_queue.kafka_producer import Placed, TransactionalWriters, producer_configuration
 from de_platform.services.message_queue.kafka_queue import KafkaQueue
 from de_platform.services.message_queue.kafka_settings import KafkaSettings
@@ -20,7 +24,8 @@ TOO_LARGE = b"x" * 2_000_000
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Producer]:
     cluster = Producer({"test.mock.num.brokers": 1, "log_level": 0})
-    cluster.list_topics(ORDERS, timeout=10)
+    for topic in (ORDERS, PAYMENTS):
+        cluster.list_topics(topic, timeout=10)
     yield cluster
     cluster.close()
 
@@ -50,6 +55,16 @@ def published(settings: KafkaSettings, partition: int) -> list[bytes]:
             consumer.close()
             return found
         found.append(entry.value() or b"")
+
+
+async def test_a_group_reads_commits_and_goes_on_there(queue: KafkaQueue) -> None:
+    await queue.publish(numbered(5, topic=PAYMENTS))
+    first = await queue.consumer([PAYMENTS], "g")
+    assert values(await read(first, 5)) == [0, 1, 2, 3, 4]
+    await first.commit({TopicPartition(PAYMENTS, 0): 2})
+    await first.seek(TopicPartition(PAYMENTS, 0), 4)
+    assert values(await read(first, 1)) == [4]
+    assert await queue.committed("g", [PAYMENTS]) == {TopicPartition(PAYMENTS, 0): 2}
 
 
 async def test_many_publishes_at_once_all_arrive(queue: KafkaQueue, settings: KafkaSettings) -> None:
