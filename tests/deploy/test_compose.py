@@ -31,7 +31,8 @@ SECRET = re.compile(r"PASSWORD|SECRET|AUTH|TOKEN|REDIS_URL")
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)
 def test_file_fits_the_compose_specification(path: Any) -> None:
     specification = load_compose(path)
-    assert set(PyCompose.from_yaml(yaml.safe_dump(specification)).service_names()) == set(specification["services"])
+    checked = PyCompose.from_yaml(interpolated(yaml.safe_dump(specification, width=10_000)))
+    assert set(checked.service_names()) == set(specification["services"])
 
 
 def test_every_module_that_keeps_running_is_a_service() -> None:
