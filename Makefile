@@ -64,6 +64,11 @@ lock: setup ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
 		--no-emit-index-url --no-header pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra server --generate-hashes \
+		--overrides deploy/server.overrides --constraints requirements.lock \
+		--no-emit-index-url --no-header pyproject.toml -o deploy/server.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header deploy/build.in -o deploy/build.lock
 
 bench: setup ## measure against peers and ceilings (minutes)
 	$(BIN)/python -m benchmarks

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,9 @@ def invocation(command: Sequence[str]) -> Invocation:
     return Invocation(module=module, given=parse_arguments(words, arguments, repeatable=REPEATABLE_FLAGS).given)
 
 
+@cache
 def kustomized(folder: Path) -> list[dict[str, Any]]:
-    """Return the resources that a kustomization stands for. Needs kubectl."""
+    """Return the resources that a kustomization stands for; the same objects each time. Needs kubectl."""
     kubectl = shutil.which("kubectl")
     assert kubectl, "kubectl is needed"
     done = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True, check=False)
