@@ -176,10 +176,11 @@ async def records(queue: MessageQueueInterface, topic: str) -> list[Record]:
     try:
         wanted = sum(mark.high - mark.low for mark in (await queue.watermarks([topic])).values())
         while len(found) < wanted:
-            batch = await consumer.poll(max_records=5000, timeout_seconds=5)
-            if batch is None:
+            batch = await consumer.poll(max_records=5000, timeout_seconds=2)
+            if batch is not None:
+                found.extend(batch.records)
+            elif consumer.assignment:
                 break
-            found.extend(batch.records)
     finally:
         await consumer.close()
     return found

@@ -32,7 +32,7 @@ class RealEngines:
     @property
     def settings(self) -> dict[str, str]:
         """Return what names the servers by way of their proxies, without anything of this process's environment."""
-        found: dict[str, str] = {}
+        found = {"MQ_KAFKA_SESSION_TIMEOUT_SECONDS": "6"}
         for name, server in self.servers.items():
             port, door = str(server.port), str(self.proxies[name].port)
             found |= {key: _through(value, port, door) for key, value in server.env().items()}

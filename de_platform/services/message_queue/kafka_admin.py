@@ -42,6 +42,7 @@ _NO_LEADER = frozenset(
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError.FENCED_LEADER_EPOCH,
         KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError._NOENT,
     }
 )
 """Broker and client do not agree who leads: a partition has just been made, or its leader was elected anew."""
@@ -120,7 +121,11 @@ class KafkaAdmin:
         with translated():
             futures = self._client.list_consumer_group_offsets([asked], request_timeout=ANSWER_SECONDS)
         (future,) = futures.values()
-        found = await _result(future)
+        try:
+            found = await _result(future)
+        except Unavailable:
+            self._replace_client()
+            raise
         offsets: dict[TopicPartition, int] = {}
         for place in found.topic_partitions or ():
             if place.error is not None:
@@ -128,6 +133,14 @@ class KafkaAdmin:
             if place.offset >= 0:
                 offsets[self._partition(place)] = place.offset
         return offsets
+
+    def _replace_client(self) -> None:
+        """Ask by a new client from now on: once its connection to a group's coordinator broke, one waits for ever.
+
+        The old one ends in the thread, because its end may wait for what it still has open.
+        """
+        old, self._client = self._client, _client(self._settings)
+        self._thread.submit(lambda client=old: client and None)
 
     async def _look(self, timeout_seconds: float) -> dict[str, int]:
         """Ask for all topics and their partition counts."""
