@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -68,38 +68,38 @@ class BodyReader:
         Raises BodyRefused (413 too large, 408 too slow, 400 broken gzip), HttpError (415 unknown encoding,
         503 too much held already) and ClientGone.
         """
-        parts: list[bytes] = []
-        held = 0
+        held = _Held(self)
         try:
-            async for part in self._parts(request):
-                held += len(part)
-                self._hold(len(part))
-                parts.append(part)
-            yield parts[0] if len(parts) == 1 else b"".join(parts)
+            yield await self._whole(request, held)
         finally:
-            self._held_bytes -= held
+            self._held_bytes -= held.count
 
-    def _hold(self, count: int) -> None:
+    def hold(self, count: int) -> None:
+        """Count bytes of a request's as held. Raises HttpError 503 when they are too many, counted all the same."""
         self._held_bytes += count
         if self._held_bytes > self._limits.max_held_bytes:
             raise HttpError(503, "too many large requests at once", headers={"retry-after": str(RETRY_AFTER_SECONDS)})
 
-    async def _parts(self, request: Request) -> AsyncIterator[bytes]:
+    async def _whole(self, request: Request, held: "_Held") -> bytes:
         encoding = request.headers.get("content-encoding", "").strip().lower()
         if encoding not in {"", "identity", "gzip", "x-gzip"}:
             raise HttpError(
                 415, f"content-encoding {encoding[:40]!r} is not understood", headers={"accept-encoding": "gzip"}
             )
         incoming = _Incoming(request, self._limits)
-        if not encoding.endswith("gzip"):
-            async for chunk in incoming.chunks():
-                yield chunk
-            return
+        parts: list[bytes] = []
+        if encoding.endswith("gzip"):
+            await self._inflate(incoming, parts, held)
+        else:
+            while incoming.more:
+                parts.append(held.keep(await incoming.chunk()))
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def _inflate(self, incoming: "_Incoming", parts: list[bytes], held: "_Held") -> None:
         inflater = _Inflater(self._limits.max_bytes)
         try:
-            async for chunk in incoming.chunks():
-                for part in inflater.feed(chunk):
-                    yield part
+            while incoming.more:
+                parts.extend(map(held.keep, inflater.feed(await incoming.chunk())))
                 if inflater.overflowed:
                     raise await incoming.too_large(inflater.sample)
         except zlib.error as error:
@@ -108,49 +108,62 @@ class BodyReader:
             raise BodyRefused(400, "the gzip body ends too early", sample=inflater.sample)
 
 
+class _Held:
+    """What of one body counts as held."""
+
+    def __init__(self, reader: BodyReader) -> None:
+        self._reader = reader
+        self.count = 0
+
+    def keep(self, part: bytes) -> bytes:
+        """Count a part and return it. Raises HttpError 503."""
+        self.count += len(part)
+        self._reader.hold(len(part))
+        return part
+
+
 class _Incoming:
     """A body on its way in."""
 
     def __init__(self, request: Request, limits: BodyLimits) -> None:
         self._request = request
         self._limits = limits
-        self._more = True
         self._sample = b""
         self._size = 0
+        self._deadline = asyncio.get_running_loop().time() + limits.max_total_seconds
+        self.more = True
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes. Raises BodyRefused and ClientGone."""
+    async def chunk(self) -> bytes:
+        """Return what comes next. Raises BodyRefused and ClientGone."""
         if self._declared_size() > self._limits.max_bytes:
             raise await self.too_large()
-        now = asyncio.get_running_loop().time
-        deadline = now() + self._limits.max_total_seconds
-        while self._more:
-            try:
-                async with asyncio.timeout_at(min(deadline, now() + self._limits.max_idle_seconds)):
-                    chunk = await self._next()
-            except TimeoutError as error:
-                raise BodyRefused(408, "the body came too slowly", sample=self._sample, close=True) from error
-            if self._size > self._limits.max_bytes:
-                raise await self.too_large()
-            yield chunk
+        idle_until = asyncio.get_running_loop().time() + self._limits.max_idle_seconds
+        try:
+            async with asyncio.timeout_at(min(self._deadline, idle_until)):
+                chunk = await self._next()
+        except TimeoutError as error:
+            raise BodyRefused(408, "the body came too slowly", sample=self._sample, close=True) from error
+        if self._size > self._limits.max_bytes:
+            raise await self.too_large()
+        return chunk
 
     async def too_large(self, sample: bytes | None = None) -> BodyRefused:
         """Let the client finish sending, within reason, and return the refusal."""
         patient = self._request.headers.get("expect") is None
         try:
             async with asyncio.timeout(self._limits.drain_seconds):
-                while self._more and patient and self._size <= 2 * self._limits.max_bytes:
+                while self.more and patient and self._size <= 2 * self._limits.max_bytes:
                     await self._next()
         except (TimeoutError, ClientGone):
             patient = False
         detail = f"the body is larger than {self._limits.max_bytes} bytes; send fewer events at a time"
-        return BodyRefused(413, detail, sample=self._sample if sample is None else sample, close=self._more)
+        return BodyRefused(413, detail, sample=self._sample if sample is None else sample, close=self.more)
 
     async def _next(self) -> bytes:
         message = await self._request.receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
-        self._more = bool(message.get("more_body"))
+        self.more = bool(message.get("more_body"))
         chunk: bytes = message.get("body") or b""  # pyright: ignore[reportAssignmentType]
         self._size += len(chunk)
         self._sample = self._sample or chunk[:REFUSED_SAMPLE_BYTES]

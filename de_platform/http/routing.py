@@ -14,13 +14,14 @@ import msgspec
 from litestar.enums import HttpMethod
 from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
-from litestar.types import Receive, Scope, Send
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from de_platform.http.responses import Response
 from de_platform.pipeline.errors import FieldError, InvalidInput
 
 Request: TypeAlias = litestar.Request[Any, Any, Any]
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+RouteHandler: TypeAlias = ASGIRouteHandler | HTTPRouteHandler
 
 MAX_QUERY_PARAMETERS = 200
 
@@ -102,12 +103,26 @@ def refuse_parameters(pairs: Sequence[tuple[str, str]]) -> None:
         raise InvalidInput([FieldError(name, "unknown parameter") for name, _ in pairs])
 
 
-def route_handlers(endpoints: Sequence[Endpoint]) -> list[ASGIRouteHandler | HTTPRouteHandler]:
-    """Make the framework's handlers.
+class Routes:
+    """Finds the endpoint of a request: at once where the path is one that has no parameters, else by the framework.
 
-    Paths without parameters get a plain ASGI handler, to which the framework adds nothing per request. It does not
-    hand path parameters to those, so paths with parameters get its ordinary handlers.
+    The framework knows all paths, in all the spellings that it allows. It hands no path parameters to plain ASGI
+    handlers, so paths with parameters get its ordinary ones.
     """
+
+    def __init__(self, endpoints: Iterable[Endpoint], framework: Callable[[Sequence[RouteHandler]], ASGIApp]) -> None:
+        by_path = _by_path(endpoints)
+        self._plain = {path: _plain_app(path, methods) for path, methods in by_path.items() if "{" not in path}
+        plain = [ASGIRouteHandler(path, copy_scope=False)(app) for path, app in self._plain.items()]
+        others = [_framework_handler(path, methods) for path, methods in by_path.items() if "{" in path]
+        self._framework = framework([*plain, *others])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request. Raises whatever its handler raises, and the framework's exceptions for 404 and 405."""
+        await self._plain.get(scope["path"], self._framework)(scope, receive, send)
+
+
+def _by_path(endpoints: Iterable[Endpoint]) -> dict[str, dict[str, Handler]]:
     by_path: dict[str, dict[str, Handler]] = {}
     for endpoint in endpoints:
         methods = by_path.setdefault(endpoint.path, {})
@@ -115,10 +130,7 @@ def route_handlers(endpoints: Sequence[Endpoint]) -> list[ASGIRouteHandler | HTT
         methods[endpoint.method] = endpoint.handle
     for methods in by_path.values():
         methods["OPTIONS"] = _options({"allow": allowed_methods(methods)})
-    return [
-        _framework_handler(path, methods) if "{" in path else _plain_handler(path, methods)
-        for path, methods in by_path.items()
-    ]
+    return by_path
 
 
 def allowed_methods(served: Iterable[str]) -> str:
@@ -134,15 +146,16 @@ def _options(headers: Mapping[str, str]) -> Handler:
     return answer
 
 
-def _plain_handler(path: str, methods: Mapping[str, Handler]) -> ASGIRouteHandler:
+def _plain_app(path: str, methods: Mapping[str, Handler]) -> ASGIApp:
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["path_template"], scope["path_params"] = path, {}
         handle = methods.get(str(scope.get("method")))
         if handle is None:
             raise MethodNotAllowedException(headers={"allow": allowed_methods(methods)})
         response = await handle(litestar.Request(scope, receive, send))  # pyright: ignore[reportArgumentType]
         await response.send(send)
 
-    return ASGIRouteHandler(path, copy_scope=False)(dispatch)
+    return dispatch
 
 
 def _framework_handler(path: str, methods: Mapping[str, Handler]) -> HTTPRouteHandler:
