@@ -215,7 +215,7 @@ class ConsumerLoop(RebalanceListener, Generic[State]):
             consecutive=self._consecutive_errors,
         )
         if self._consecutive_errors >= self._options.max_consecutive_errors:
-            self._drop(batch.partition)
+            self._owned.pop(batch.partition, None)
             raise TooManyErrors(self._step.group, self._consecutive_errors) from error
 
     async def _isolate(self, partition: OwnedPartition[State], batch: Batch, error: Exception) -> None:
@@ -235,13 +235,14 @@ class ConsumerLoop(RebalanceListener, Generic[State]):
         dead letter with the same origin.
         """
         record = next((r for r in batch.records if r.offset == offset), None)
-        if record is None:
-            record = await self._reread(batch, offset)
-        letter = dead_letter(self._step.group, batch, record, reason)
-        about = self._step.on_poison(batch.topic, batch.partition, record, reason)
         try:
+            if record is None:
+                record = await self._retrying(partition, lambda: self._reread(batch, offset))
+            letter = dead_letter(self._step.group, batch, record, reason)
+            about = self._step.on_poison(batch.topic, batch.partition, record, reason)
             await self._retrying(partition, lambda: self._queue.publish([letter, *about]))
-        except _Interrupted:
+        except (_Interrupted, PartitionsLost):
+            self._drop(partition)
             return
         self._metrics.counter("dead_letters_total", service=self._step.group, topic=batch.topic)
         self._log.error(
@@ -271,26 +272,38 @@ class ConsumerLoop(RebalanceListener, Generic[State]):
         return again.records[0]
 
     async def _reload(self, partition: OwnedPartition[State], *, careful: Mapping[str, int]) -> None:
-        """Replace a partition whose state is suspect by its last checkpoint, and read on from there."""
-        fresh = await self._restore(partition.number)
+        """Replace a partition whose state is suspect by its last checkpoint, and read on from there.
+
+        Where it is not ours any more, or becomes somebody's else while a dependency is waited for, it is dropped:
+        whoever gets it next, this process perhaps, starts from the checkpoint as well.
+        """
+        try:
+            fresh = await self._retrying(partition, lambda: self._restore(partition.number))
+            committed = await self._retrying(
+                partition, lambda: self._queue.committed(self._step.group, self._step.topics)
+            )
+            consumer = self._joined()
+            for source in consumer.assignment:
+                if source.partition == partition.number:
+                    await consumer.seek(source, fresh.offsets.get(source, committed.get(source, 0)))
+        except (_Interrupted, PartitionsLost):
+            self._drop(partition)
+            return
         fresh.poisoned = partition.poisoned
         fresh.careful_until = {**partition.careful_until, **careful}
         self._owned[partition.number] = fresh
-        consumer = self._joined()
-        committed = await self._queue.committed(self._step.group, self._step.topics)
-        for source in consumer.assignment:
-            if source.partition == partition.number:
-                await consumer.seek(source, fresh.offsets.get(source, committed.get(source, 0)))
 
     async def _reload_or_drop(self, partition: OwnedPartition[State]) -> None:
         """Go on from the newest checkpoint where the group still gives this process the partition."""
         if any(source.partition == partition.number for source in self._joined().assignment):
             await self._reload(partition, careful={})
         else:
-            self._drop(partition.number)
+            self._drop(partition)
 
-    def _drop(self, number: int) -> None:
-        self._owned.pop(number, None)
+    def _drop(self, partition: OwnedPartition[State]) -> None:
+        """Forget a partition, unless it has been given to this process anew since."""
+        if self._owned.get(partition.number) is partition:
+            del self._owned[partition.number]
 
     # checkpoints
 
@@ -318,7 +331,7 @@ class ConsumerLoop(RebalanceListener, Generic[State]):
             self._consecutive_errors += 1
             self._log.error("checkpoint failed", error=repr(error), consecutive=self._consecutive_errors)
             if self._consecutive_errors >= self._options.max_consecutive_errors:
-                self._drop(partition.number)
+                self._drop(partition)
                 raise TooManyErrors(self._step.group, self._consecutive_errors) from error
             await self._reload(partition, careful={})
 
@@ -364,13 +377,14 @@ class ConsumerLoop(RebalanceListener, Generic[State]):
 
     async def on_lost(self, partitions: frozenset[TopicPartition]) -> None:
         for number in {p.partition for p in partitions}:
-            self._drop(number)
+            self._owned.pop(number, None)
         self._log.warn("partitions lost", partitions=_numbers(partitions))
 
     async def _restore(self, number: int) -> OwnedPartition[State]:
         checkpoint = await self._checkpoints.load(self._step.group, number)
         state = self._step.restore(number, checkpoint.segments) if checkpoint else self._step.new_state(number)
         owned = OwnedPartition(number, state, checkpoint)
+        owned.changed = checkpoint is not None  # it may not have been committed
         owned.checkpointed_at = self._clock.monotonic_seconds()
         return owned
 

@@ -4,8 +4,9 @@
 # pyright: reportPrivateImportUsage=false
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
@@ -40,12 +41,10 @@ _NO_LEADER = frozenset(
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError.FENCED_LEADER_EPOCH,
-        KafkaError.UNKNOWN_LEADER_EPOCH,
         KafkaError._NOENT,
     }
 )
-"""Broker and client do not agree who leads: a partition has just been made, or its leader was elected anew."""
+"""A broker does not know a partition yet that another one has just made, or not any more."""
 _NO_LIBRARY_LOG: Mapping[str, int] = {"log_level": 0}
 """An admin client has no loop that would serve log lines; what goes wrong comes out of its calls."""
 
@@ -121,11 +120,8 @@ class KafkaAdmin:
         with translated():
             futures = self._client.list_consumer_group_offsets([asked], request_timeout=ANSWER_SECONDS)
         (future,) = futures.values()
-        try:
+        with self._client_replaced_after_failure():
             found = await _result(future)
-        except Unavailable:
-            self._replace_client()
-            raise
         offsets: dict[TopicPartition, int] = {}
         for place in found.topic_partitions or ():
             if place.error is not None:
@@ -134,13 +130,18 @@ class KafkaAdmin:
                 offsets[self._partition(place)] = place.offset
         return offsets
 
-    def _replace_client(self) -> None:
-        """Ask by a new client from now on: once its connection to a group's coordinator broke, one waits for ever.
+    @contextmanager
+    def _client_replaced_after_failure(self) -> Generator[None]:
+        """Ask by a new client after a failure: one may wait for ever for a coordinator, or believe in an old leader.
 
         The old one ends in the thread, because its end may wait for what it still has open.
         """
-        old, self._client = self._client, _client(self._settings)
-        self._thread.submit(lambda client=old: client and None)
+        try:
+            yield
+        except Unavailable:
+            old, self._client = self._client, _client(self._settings)
+            self._thread.submit(lambda client=old: client and None)
+            raise
 
     async def _look(self, timeout_seconds: float) -> dict[str, int]:
         """Ask for all topics and their partition counts."""
@@ -222,7 +223,10 @@ class KafkaAdmin:
                 futures = self._client.list_offsets(places, request_timeout=ANSWER_SECONDS)
             is_last_try = self._clock.monotonic_seconds() >= deadline
             for place, future in futures.items():
-                info: ListOffsetsResultInfo | None = await _result(future, harmless=() if is_last_try else _NO_LEADER)
+                with self._client_replaced_after_failure():
+                    info: ListOffsetsResultInfo | None = await _result(
+                        future, harmless=() if is_last_try else _NO_LEADER
+                    )
                 if info is not None:
                     found[self._partition(place)] = info.offset
                     del places[place]

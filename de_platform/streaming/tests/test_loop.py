@@ -1,6 +1,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -8,12 +9,14 @@ from hypothesis import strategies as st
 
 from de_platform.pipeline.errors import InvalidInput, Unavailable
 from de_platform.pipeline.events import Header, Origin
-from de_platform.pipeline.messages import Batch, Message, Record
+from de_platform.pipeline.messages import Batch, Message, Record, TopicPartition
 from de_platform.pipeline.topics import DEAD_LETTERS
 from de_platform.services.checkpoint_store.memory_checkpoint_store import MemoryCheckpointStore
 from de_platform.services.clock.system_clock import SystemClock
 from de_platform.services.lifecycle import LifecycleManager
 from de_platform.services.logger.memory_logger import MemoryLogger
+from de_platform.services.message_queue.group_consumer import GroupConsumer
+from de_platform.services.message_queue.interface import PartitionsLost
 from de_platform.services.message_queue.memory_queue import MemoryQueue
 from de_platform.services.metrics.noop_metrics import NoopMetrics
 from de_platform.streaming.loop import ConsumerLoop
@@ -122,7 +125,10 @@ class Rig:
 
     async def idle(self, step: Step[object]) -> bool:
         marks = await self.queue.watermarks(step.topics)
-        committed = await self.queue.committed(step.group, step.topics)
+        try:
+            committed = await self.queue.committed(step.group, step.topics)
+        except Unavailable:
+            return False
         return all(committed.get(p, 0) >= mark.high for p, mark in marks.items())
 
     async def values(self, topic: str) -> list[bytes]:
@@ -216,6 +222,55 @@ async def test_a_stale_owner_that_goes_on_does_no_harm(rig: Rig) -> None:
     sink = Collecting()
     await rig.run_until_idle(sink)
     assert sink.stored == [b"a#1", b"b#2", b"c#3"]
+
+
+async def test_a_queue_that_is_away_while_a_lost_partition_is_reloaded_is_waited_for(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed, failures = rig.queue.committed, [1, 2]
+
+    def begin_failing(consumer: GroupConsumer) -> None:
+        monkeypatch.setattr(rig.queue, "committed", flaky)
+
+    async def flaky(group: str, topics: Sequence[str]) -> dict[TopicPartition, int]:
+        if failures and failures.pop():
+            raise Unavailable("queue", "its coordinator loads")
+        return await committed(group, topics)
+
+    await rig.send("a", "b")
+    monkeypatch.setattr(GroupConsumer, "commit", once_lost(GroupConsumer.commit, begin_failing))
+    await rig.run_until_idle(Numbering())
+    assert await rig.values("out") == [b"a#1", b"b#2"]
+
+
+async def test_a_partition_that_is_lost_while_it_is_reloaded_comes_back(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def expel(consumer: GroupConsumer) -> None:
+        for group in rig.queue._groups.values():
+            for member in list(group.subscriptions):
+                group.remove(member)
+
+    await rig.send("a", "b")
+    monkeypatch.setattr(GroupConsumer, "commit", once_lost(GroupConsumer.commit, expel))
+    monkeypatch.setattr(GroupConsumer, "seek", once_lost(GroupConsumer.seek))
+    await rig.run_until_idle(Numbering())
+    sink = Collecting()
+    await rig.run_until_idle(sink)
+    assert sink.stored == [b"a#1", b"b#2"]
+
+
+def once_lost(method: Callable[..., Any], also: Callable[[GroupConsumer], None] = lambda _: None) -> Callable[..., Any]:
+    """Let the first call of a consumer's method find that the partitions went to another member."""
+    calls = iter([True])
+
+    async def lost_at_first(consumer: GroupConsumer, *arguments: Any) -> None:
+        if next(calls, False):
+            also(consumer)
+            raise PartitionsLost(consumer.assignment)
+        await method(consumer, *arguments)
+
+    return lost_at_first
 
 
 async def test_a_step_that_takes_everything_never_reads_what_clients_write_into_the_origin(rig: Rig) -> None:
