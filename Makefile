@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-e2e test-e2e-quick test-integration test-kill infra-up infra-down lint format types lock bench bench-quick clean
+.PHONY: help setup demo test test-unit test-e2e test-e2e-quick test-integration test-faults test-kill infra-up infra-down lint format types lock bench bench-quick clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -26,20 +26,23 @@ setup: $(STAMP) ## create .venv with everything that is needed (does nothing whe
 demo: setup ## start the platform with demo data and live events
 	$(BIN)/python -m de_platform demo
 
-test: setup ## run all tests
-	$(PYTEST) -n $(WORKERS) --dist loadgroup
+test: setup ## run all tests that need nothing but this repository
+	$(PYTEST) -m "not real_infra" -n $(WORKERS) --dist loadgroup
 
 test-unit: setup ## run the tests beside the code
 	$(PYTEST) de_platform -n $(WORKERS)
 
-test-e2e: setup ## run the scenarios through the whole pipeline, in memory and as processes
+test-e2e: setup ## run the scenarios through the whole pipeline: in memory, embedded, and on real engines
 	$(PYTEST) tests/e2e -n $(WORKERS) --dist loadgroup
 
 test-e2e-quick: setup ## the same, stopping at the first failure
 	$(PYTEST) tests/e2e -x
 
 test-integration: setup ## run the tests against real engines, which are fetched and started as needed
-	$(PYTEST) tests/integration -n $(WORKERS) --dist loadgroup --tb=short
+	$(PYTEST) -m real_infra -n $(WORKERS) --dist loadgroup
+
+test-faults: setup ## take each real engine away for FAULT_SECONDS (default 60)
+	$(PYTEST) tests/e2e/test_engine_faults.py --fault-seconds $(or $(FAULT_SECONDS),60)
 
 infra-up: setup ## start real engines on this machine and leave them running; prints their settings
 	@scripts/infra up
