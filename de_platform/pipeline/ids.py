@@ -9,12 +9,9 @@ _DIGEST_BYTES = 16
 
 def digest(*parts: str) -> str:
     """Return 32 hex digits that name a tuple of strings; parts are length-delimited, so that no two tuples meet."""
-    state = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-    for part in parts:
-        encoded = part.encode("utf-8", "surrogatepass")
-        state.update(len(encoded).to_bytes(8, "big"))
-        state.update(encoded)
-    return state.hexdigest()
+    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+    delimited = b"".join([piece for part in encoded for piece in (len(part).to_bytes(8, "big"), part)])
+    return hashlib.blake2b(delimited, digest_size=_DIGEST_BYTES).hexdigest()
 
 
 def message_stem(tenant_id: str, method: IngestionMethod, event_type: EventType, submission_id: str) -> str:

@@ -26,7 +26,7 @@ _REMEMBERED = 100_000
 def format_instant(instant: datetime) -> str:
     """Write an aware datetime in UTC with six fraction digits and `Z`."""
     assert instant.tzinfo is not None, "instants are aware"
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_instant(text: str) -> datetime:

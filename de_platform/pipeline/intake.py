@@ -6,6 +6,7 @@ Pure: the same submission gives the same messages, so a starter may take in and 
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from itertools import repeat
 
@@ -188,12 +189,14 @@ def receipt(
     return Message(topic=INGESTION_AUDIT, key=tenant_id, value=msgspec.json.encode(body), headers=headers)
 
 
-_EVENTS_HEAD = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"events"[ \t\r\n]*:[ \t\r\n]*')
-_EVENTS_TAIL = re.compile(rb"[ \t\r\n]*\}[ \t\r\n]*")
+_EVENTS_HEAD = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"events"[ \t\r\n]*:')
+_WHITE_SPACE = b" \t\r\n"
+_NOT_DECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_decode_events = msgspec.json.Decoder(list[Raw]).decode
 
 
 class _Body(msgspec.Struct, forbid_unknown_fields=True):
-    events: Raw
+    events: list[Raw]
 
 
 def split_events(body: bytes) -> list[bytes]:
@@ -201,21 +204,26 @@ def split_events(body: bytes) -> list[bytes]:
 
     Raises InvalidInput for a body that is anything else.
     """
+    head, text = _EVENTS_HEAD.match(body), body.rstrip(_WHITE_SPACE)
+    if head is not None and text.endswith(b"}"):
+        with suppress(*_NOT_DECODABLE):
+            return list(map(bytes, _decode_events(memoryview(text)[head.end() : -1])))
+    raise _fault_of(body)
+
+
+def _fault_of(body: bytes) -> InvalidInput:
+    """Say what is wrong with a body that is not an object with a list of events, plainly written and once."""
     try:
-        events = msgspec.json.decode(body, type=_Body).events
-        raws = msgspec.json.decode(events, type=list[Raw])
+        msgspec.json.decode(body, type=_Body)
     except msgspec.ValidationError as error:
-        raise InvalidInput.single("", f'the body must be {{"events": [...]}}: {error}') from None
+        return InvalidInput.single("", f'the body must be {{"events": [...]}}: {error}')
     except msgspec.DecodeError as error:
-        raise InvalidInput.single("", f"the body is not valid JSON: {error}") from None
+        return InvalidInput.single("", f"the body is not valid JSON: {error}")
     except UnicodeDecodeError:
-        raise InvalidInput.single("", "the body is not UTF-8") from None
+        return InvalidInput.single("", "the body is not UTF-8")
     except RecursionError:
-        raise InvalidInput.single("", "the body is nested too deep") from None
-    head = _EVENTS_HEAD.match(body)
-    if head is None or not _EVENTS_TAIL.fullmatch(body, head.end() + len(bytes(events))):
-        raise InvalidInput.single("events", "must be written plainly and once")
-    return [bytes(raw) for raw in raws]
+        return InvalidInput.single("", "the body is nested too deep")
+    return InvalidInput.single("events", "must be written plainly and once")
 
 
 def _stamped(
@@ -227,32 +235,37 @@ def _stamped(
 ) -> list[Message]:
     """Append what a starter adds to the valid events; the other columns are of these alone."""
     assert len(submission.submission_id) <= MAX_SUBMISSION_ID_CHARS, "submission ids are short"
-    event_type, method = submission.event_type.value, submission.method.value
-    received_at = format_instant(submission.received_at)
+    common = {
+        Header.TENANT_ID: "",
+        Header.EVENT_TYPE: submission.event_type.value,
+        Header.INGESTION_METHOD: submission.method.value,
+        Header.INGESTED_AT: format_instant(submission.received_at),
+        Header.MESSAGE_ID: "",
+        Header.CHECKED: "",
+    }
     tail = (
-        f'","ingested_at":"{received_at}","event_type":"{event_type}","ingestion_method":"{method}"'
+        f'","ingested_at":"{common[Header.INGESTED_AT]}","event_type":"{common[Header.EVENT_TYPE]}"'
+        f',"ingestion_method":"{common[Header.INGESTION_METHOD]}"'
         f',"submission_id":{msgspec.json.encode(submission.submission_id).decode()}}}'
-    )
-    stems = {tenant_id: _stem(submission, tenant_id) for tenant_id in set(column(decoded.events, "tenant_id"))}
+    ).encode()
+    tenants = {
+        tenant_id: (_stem(submission, tenant_id), {**common, Header.TENANT_ID: tenant_id})
+        for tenant_id in set(column(decoded.events, "tenant_id"))
+    }
     topic = NORMALIZATION_TOPIC[submission.event_type]
     messages: list[Message] = []
     for event, checked, raw, position, origin in zip(
         decoded.events, decoded.checks, raws, positions, origins or repeat("", len(raws)), strict=True
     ):
-        tenant_id = event.tenant_id
-        message_id = f"{stems[tenant_id]}.{position}"
-        headers = {
-            Header.TENANT_ID: tenant_id,
-            Header.EVENT_TYPE: event_type,
-            Header.INGESTION_METHOD: method,
-            Header.INGESTED_AT: received_at,
-            Header.MESSAGE_ID: message_id,
-            Header.CHECKED: checked,
-        }
+        stem, common_of_tenant = tenants[event.tenant_id]
+        identity = f"{stem}.{position}"
+        headers = common_of_tenant.copy()
+        headers[Header.MESSAGE_ID] = identity
+        headers[Header.CHECKED] = checked
         if origin:
             headers[Header.ORIGIN] = origin
-        value = raw.rstrip()[:-1] + f',"message_id":"{message_id}{tail}'.encode()
-        messages.append(Message(topic=topic, key=tenant_id, value=value, headers=headers))
+        value = b'%b,"message_id":"%b%b' % (raw.rstrip()[:-1], identity.encode(), tail)
+        messages.append(Message(topic=topic, key=event.tenant_id, value=value, headers=headers))
     return messages
 
 
@@ -274,6 +287,6 @@ def _claimed_tenant(raw: bytes) -> str:
     """Return the tenant that a faulty event of a shared door names, or ""."""
     try:
         tenant_id = msgspec.json.decode(raw, type=_Claim).tenant_id
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _NOT_DECODABLE:
         return ""
     return tenant_id if is_tenant_id(tenant_id) else ""

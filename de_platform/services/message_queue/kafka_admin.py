@@ -4,12 +4,14 @@
 # pyright: reportPrivateImportUsage=false
 
 import asyncio
+from collections import deque
 from collections.abc import Collection, Generator, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Place
 from confluent_kafka.admin import (
     AdminClient,
@@ -27,12 +29,15 @@ from de_platform.pipeline.messages import TopicPartition
 from de_platform.services.clock.interface import Clock
 from de_platform.services.message_queue.interface import DEFAULT_PARTITIONS, Watermarks
 from de_platform.services.message_queue.kafka_errors import DEPENDENCY, as_platform_error, error_of, translated
+from de_platform.services.message_queue.kafka_group_offsets import GroupOffsets
 from de_platform.services.message_queue.kafka_settings import KafkaSettings
 from de_platform.services.message_queue.kafka_thread import CallingThread
 
 ANSWER_SECONDS = 10.0
 _HEALTH_SECONDS = 3.0
 _LOOK_AGAIN_SECONDS = 0.05
+_REPLACE_SECONDS = 2.0
+_RETIRED_SECONDS = 60.0
 _MS_PER_HOUR = 3_600_000
 _FOREVER_MS = -1
 _RETENTION = "retention.ms"
@@ -57,11 +62,14 @@ class KafkaAdmin:
         self._settings = settings
         self._clock = clock
         self._client = _client(settings)
+        self._retired: deque[_Retired] = deque()
         self._thread = CallingThread("kafka-admin")
+        self._group_offsets = GroupOffsets(settings, answer_seconds=ANSWER_SECONDS)
         self._counts: dict[str, int] = {}
 
     def close(self) -> None:
-        """End the thread."""
+        """End the threads."""
+        self._group_offsets.close()
         self._thread.stop()
 
     async def check(self) -> None:
@@ -114,34 +122,31 @@ class KafkaAdmin:
         partitions = await self._partitions(topics)
         if not partitions:
             return {}
-        asked = ConsumerGroupTopicPartitions(
-            self._settings.group_there(group), [self._place(partition) for partition in partitions]
-        )
-        with translated():
-            futures = self._client.list_consumer_group_offsets([asked], request_timeout=ANSWER_SECONDS)
-        (future,) = futures.values()
-        with self._client_replaced_after_failure():
-            found = await _result(future)
-        offsets: dict[TopicPartition, int] = {}
-        for place in found.topic_partitions or ():
-            if place.error is not None:
-                raise as_platform_error(place.error)
-            if place.offset >= 0:
-                offsets[self._partition(place)] = place.offset
-        return offsets
+        found = await self._group_offsets.committed(group, [self._place(partition) for partition in partitions])
+        return {self._partition(place): place.offset for place in found}
 
     @contextmanager
     def _client_replaced_after_failure(self) -> Generator[None]:
-        """Ask by a new client after a failure: one may wait for ever for a coordinator, or believe in an old leader.
-
-        The old one ends in the thread, because its end may wait for what it still has open.
-        """
+        """Ask by a new client after a failure: one may go on believing in an old leader."""
         try:
             yield
         except Unavailable:
-            old, self._client = self._client, _client(self._settings)
-            self._thread.submit(lambda client=old: client and None)
+            self._replace_client()
             raise
+
+    def _replace_client(self) -> None:
+        """Take a new client, at most every few seconds.
+
+        The library ends the process if a client goes while it still works on a question, so old ones are let go
+        only when all their questions must have timed out, and in the thread, because that may take a while.
+        """
+        now = self._clock.monotonic_seconds()
+        if self._retired and now - self._retired[-1].at_seconds < _REPLACE_SECONDS:
+            return
+        self._retired.append(_Retired(now, self._client))
+        self._client = _client(self._settings)
+        while now - self._retired[0].at_seconds > _RETIRED_SECONDS:
+            self._thread.submit(partial(_let_go, [self._retired.popleft()]))
 
     async def _look(self, timeout_seconds: float) -> dict[str, int]:
         """Ask for all topics and their partition counts."""
@@ -246,6 +251,17 @@ def _client(settings: KafkaSettings) -> AdminClient:
         return AdminClient({**settings.connection(), **_NO_LIBRARY_LOG})
     except KafkaException as exception:
         raise InvalidInput.single("MQ_KAFKA_*", error_of(exception).str()) from exception
+
+
+class _Retired(NamedTuple):
+    """A client that is not asked any more, and since when on the clock."""
+
+    at_seconds: float
+    client: AdminClient
+
+
+def _let_go(clients: list[_Retired]) -> None:
+    clients.clear()
 
 
 def _retention_ms(hours: int | None) -> str:
