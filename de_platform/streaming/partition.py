@@ -1,6 +1,7 @@
 """One partition number of a consumer group while this process owns it."""
 
 from collections.abc import Mapping
+from operator import lt
 from typing import Generic, NamedTuple
 
 from de_platform.pipeline.events import Header
@@ -39,7 +40,18 @@ class OwnedPartition(Generic[State]):
         """Separate what was neither processed nor given up before. Pure: `advance` is what moves the positions."""
         source = TopicPartition(batch.topic, batch.partition)
         expected = self.offsets.get(source, 0)
-        highest = dict(self.origins.get(source, {}))
+        known = self.origins.get(source, {})
+        if not self.poisoned and batch.records[0].offset >= expected:
+            if not skips_replays:
+                return Sifted(batch, dict(known))
+            run = _run_of_origins(batch)
+            if run is not None and run.first > known.get(run.log, -1):
+                return Sifted(batch, {**known, run.log: run.last})
+        return self._sifted_one_by_one(batch, expected, dict(known), skips_replays=skips_replays)
+
+    def _sifted_one_by_one(
+        self, batch: Batch, expected: int, highest: dict[str, int], *, skips_replays: bool
+    ) -> "Sifted":
         fresh: list[Record] = []
         for record in batch.records:
             if record.offset < expected or (batch.topic, record.offset) in self.poisoned:
@@ -69,3 +81,25 @@ class OwnedPartition(Generic[State]):
             if self.offsets.get(TopicPartition(topic, self.number), 0) >= until:
                 del self.careful_until[topic]
         return self.careful_until
+
+
+class _Run(NamedTuple):
+    """Origins in one log, ascending."""
+
+    log: str
+    first: int
+    last: int
+
+
+def _run_of_origins(batch: Batch) -> _Run | None:
+    """Return the origins of a batch if they are the usual ones: of one log, each after the one before."""
+    origins = [record.headers.get(Header.ORIGIN, "") for record in batch.records]
+    log, colon, _ = origins[0].rpartition(":")
+    prefix = log + colon
+    try:
+        offsets = [int(origin.removeprefix(prefix)) for origin in origins]
+    except ValueError:
+        return None
+    if not log or not all(map(lt, offsets, offsets[1:])):
+        return None
+    return _Run(log, offsets[0], offsets[-1])

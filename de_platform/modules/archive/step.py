@@ -66,16 +66,19 @@ class ArchiveStep(Step[OpenFiles]):
 
     async def process(self, batch: Batch, state: OpenFiles) -> Sequence[Message]:
         """Buffer the batch. Raises PoisonRecord for a record that says neither when it came nor reads as text."""
+        open_files: dict[tuple[str | None, str | None], list[ArchivedRecord]] = {}
         for record in batch.records:
-            place = _place(batch, record)
-            archived = ArchivedRecord(
-                record.offset,
-                record.headers[Header.INGESTED_AT],
-                record.headers.get(Header.MESSAGE_ID, ""),
-                record.value,
+            headers, value = record.headers, record.value
+            stamp = headers.get(Header.TENANT_ID), headers.get(Header.INGESTED_AT)
+            held = open_files.get(stamp)
+            if held is None:
+                held = open_files[stamp] = state.records.setdefault(_place(batch, record), [])
+            if not value.isascii():
+                _check_text(batch, record)
+            held.append(
+                ArchivedRecord(record.offset, headers[Header.INGESTED_AT], headers.get(Header.MESSAGE_ID, ""), value)
             )
-            state.records.setdefault(place, []).append(archived)
-            state.bytes += len(record.value)
+            state.bytes += len(value)
         state.count += len(batch.records)
         return ()
 
@@ -126,15 +129,25 @@ class ArchiveStep(Step[OpenFiles]):
 def _place(batch: Batch, record: Record) -> FilePlace:
     try:
         day = datetime.fromisoformat(record.headers[Header.INGESTED_AT]).date().isoformat()
-        record.value.decode()
     except (KeyError, ValueError) as error:
-        raise PoisonRecord(
-            topic=batch.topic, partition=batch.partition, offset=record.offset, reason=f"cannot be archived: {error!r}"
-        ) from error
+        raise _poison(batch, record, error) from error
     return FilePlace(
         tenant_id=record.headers.get(Header.TENANT_ID, ""),
         table=TABLE_OF_TOPIC[batch.topic],
         day=day,
         topic=batch.topic,
         partition=batch.partition,
+    )
+
+
+def _check_text(batch: Batch, record: Record) -> None:
+    try:
+        record.value.decode()
+    except UnicodeDecodeError as error:
+        raise _poison(batch, record, error) from error
+
+
+def _poison(batch: Batch, record: Record, error: Exception) -> PoisonRecord:
+    return PoisonRecord(
+        topic=batch.topic, partition=batch.partition, offset=record.offset, reason=f"cannot be archived: {error!r}"
     )

@@ -120,9 +120,8 @@ class PersistenceStep(Step[RowBuffer]):
 
     def _count(self, topic: str, table: StoredTable, records: Sequence[Record]) -> None:
         self._metrics.counter("rows_flushed_total", len(records), service=SERVICE, table=table.value)
-        received = Counter(
-            (record.headers.get(Header.EVENT_TYPE, ""), record.headers.get(Header.TENANT_ID, "")) for record in records
-        )
+        headers = [record.headers for record in records]
+        received = Counter([(each.get(Header.EVENT_TYPE, ""), each.get(Header.TENANT_ID, "")) for each in headers])
         for (event_type, tenant_id), count in received.items():
             self._metrics.counter(
                 "events_received_total", count, service=SERVICE, topic=topic, event_type=event_type, tenant_id=tenant_id
