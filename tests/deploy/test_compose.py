@@ -69,7 +69,7 @@ def test_the_example_has_every_required_variable_and_no_value() -> None:
     assert example == dict.fromkeys(required, "")
 
 
-@pytest.mark.parametrize("name", SERVICES.keys() - NOT_LONG_RUNNING)
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - NOT_LONG_RUNNING))
 def test_every_service_that_keeps_running_has_a_health_check(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"]
 
