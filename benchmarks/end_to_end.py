@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+from benchmarks.poster import Poster
 from tests.helpers.embedded_harness import EmbeddedPlatform
 from tests.helpers.harness import settle
 
@@ -52,19 +53,18 @@ async def _measure(seconds: float) -> dict[str, float]:
 async def _load(platform: EmbeddedPlatform, seconds: float) -> tuple[int, float]:
     """Send for a while and wait for rest. Returns how many events, and how long both took."""
     began = time.monotonic()
-    async with httpx.AsyncClient(base_url=platform.intake_url, timeout=60) as client:
-        counts = await asyncio.gather(*(_send(client, c, began + seconds) for c in range(CONNECTIONS)))
+    port = int(platform.intake_url.rpartition(":")[2])
+    counts = await asyncio.gather(*(_send(port, connection, began + seconds) for connection in range(CONNECTIONS)))
     await settle(platform.queue, SETTLE_SECONDS)
     return sum(counts), time.monotonic() - began
 
 
-async def _send(client: httpx.AsyncClient, connection: int, until: float) -> int:
+async def _send(port: int, connection: int, until: float) -> int:
     sent = 0
-    while time.monotonic() < until:
-        body = _body(f"tenant-{connection % TENANTS}", sent)
-        answer = await client.post("/api/v1/orders", content=body, headers={"content-type": "application/json"})
-        assert answer.json()["accepted"] == BATCH_EVENTS, answer.text
-        sent += BATCH_EVENTS
+    async with Poster(port, "/api/v1/orders") as poster:
+        while time.monotonic() < until:
+            await poster.post(_body(f"tenant-{connection % TENANTS}", sent), BATCH_EVENTS)
+            sent += BATCH_EVENTS
     return sent
 
 
@@ -78,7 +78,7 @@ def _body(tenant_id: str, first: int) -> bytes:
         f'{head},"id":"o-{first + i}","quantity":{i + 1},"client_id":"c-{(first + i) % 5003}",{tail}'
         for i in range(BATCH_EVENTS)
     ]
-    return f'{{"events":[{",".join(events)}]}}'.encode()
+    return f'{{"events":[{",".join(events)}]}}'.encode("ascii")
 
 
 async def _seconds_to_alert(platform: EmbeddedPlatform, number: int) -> float:

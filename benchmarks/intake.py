@@ -11,12 +11,14 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+
+from benchmarks.poster import Answer, Poster
 
 BATCH_EVENTS = 100
 CONNECTIONS = 8
@@ -45,13 +47,6 @@ class Orders(msgspec.Struct):
     """A batch."""
 
     events: list[Order]
-
-
-class Answer(msgspec.Struct):
-    """What both applications answer."""
-
-    accepted: int
-    rejected: int
 
 
 def run(*, quick: bool) -> dict[str, float]:
@@ -121,21 +116,10 @@ class _Server:
         todo = iter(range(requests))
         await asyncio.gather(*(self._send(bodies, todo) for _ in range(CONNECTIONS)))
 
-    async def _send(self, bodies: Sequence[bytes], todo: Any) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        for number in todo:
-            body = bodies[number % len(bodies)]
-            head = (
-                f"POST /api/v1/orders HTTP/1.1\r\nhost: 127.0.0.1:{self._port}\r\n"
-                f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-            )
-            writer.write(head.encode() + body)
-            answer_head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            size = int(answer_head.split(b"content-length: ")[1].split(b"\r\n")[0])
-            answer = msgspec.json.decode(await reader.readexactly(size), type=Answer)
-            assert answer == Answer(BATCH_EVENTS, 0), f"not all events were accepted: {answer}"
-        writer.close()
-        await writer.wait_closed()
+    async def _send(self, bodies: Sequence[bytes], todo: Iterator[int]) -> None:
+        async with Poster(self._port, "/api/v1/orders") as poster:
+            for number in todo:
+                await poster.post(bodies[number % len(bodies)], BATCH_EVENTS)
 
 
 @contextlib.asynccontextmanager
@@ -177,10 +161,12 @@ _DECODER = msgspec.json.Decoder(Orders)
 
 
 async def _serve(kind: Kind, directory: str) -> None:
-    from de_platform.http.server import HttpServer  # noqa: PLC0415 - the sending process needs none of it
+    from de_platform.cli.runner import collect_garbage_rarely  # noqa: PLC0415 - the sending process needs none of it
+    from de_platform.http.server import HttpServer  # noqa: PLC0415
 
     server = HttpServer(_bare if kind == "bare" else await _intake(kind, directory), "127.0.0.1", 0)
     await server.start()
+    collect_garbage_rarely()
     sys.stdout.write(f"{server.port}\n")
     sys.stdout.flush()
     questions = asyncio.StreamReader()
