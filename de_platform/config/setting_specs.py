@@ -54,14 +54,14 @@ SETTINGS: tuple[SettingSpec, ...] = (
     ),
     SettingSpec(
         name="DE_PLATFORM_PIPELINE_MODULES",
-        description="modules that `up` runs in its process for consumers",
-        default="normalizer,persistence,archive,algos",
+        description="modules that `up` runs in its process for normalising and judging",
+        default="normalizer,algos",
         type=SettingType.NAMES,
     ),
     SettingSpec(
         name="DE_PLATFORM_EDGE_MODULES",
-        description="modules that `up` runs in its process for intake and HTTP",
-        default="rest_starter,data_api,kafka_starter",
+        description="modules that `up` runs in its process for intake, HTTP and keeping what was taken in",
+        default="rest_starter,data_api,kafka_starter,persistence,archive",
         type=SettingType.NAMES,
     ),
     SettingSpec(
