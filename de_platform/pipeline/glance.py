@@ -134,7 +134,9 @@ class Glance(Generic[Event]):
             if not surplus:
                 return ()
             surplus -= _MARKS_OF_TEXT * count_set(column(events, name))
-        return self._rows_with_other_marks(raws, events, unpriced) if surplus else ()
+        if not surplus or surplus == _marks_of_flat_objects(events):
+            return ()
+        return self._rows_with_other_marks(raws, events, unpriced)
 
     def _rows_with_other_marks(
         self, raws: Sequence[bytes], events: Sequence[Event], unpriced: Sequence[int]
@@ -184,6 +186,18 @@ def _marks_of(field: msgspec.structs.FieldInfo) -> int:
 
 def _marks_in(data: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(data, np.uint8) == _MARK))
+
+
+def _marks_of_flat_objects(events: Sequence[ClientEvent]) -> int:
+    """Count the marks of all `additional_fields` if each is an object of scalars within its limits; else return 0."""
+    texts = [bytes(value) for value in column(events, "additional_fields") if value is not UNSET]
+    together = b"".join(texts)
+    are_flat = (
+        all(map(bytes.startswith, texts, repeat(b"{")))
+        and together.count(b"{") + together.count(b"[") == len(texts)
+        and max(map(len, texts), default=0) <= MAX_ADDITIONAL_FIELDS_BYTES
+    )
+    return 2 * len(texts) + together.count(b'"') if are_flat else 0
 
 
 def _marks_of_object(event: ClientEvent) -> int:

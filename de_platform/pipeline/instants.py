@@ -21,6 +21,8 @@ _DAY_CHARS = len("2026-01-31")
 _SECOND_CHARS = len("2026-01-31T09:30:00")
 _MAX_FRACTION_CHARS = len(".123456Z")
 _REMEMBERED = 100_000
+_FEW_SECONDS = 8
+"""So many are looked up faster than all texts are laid out in columns."""
 
 
 def format_instant(instant: datetime) -> str:
@@ -107,6 +109,9 @@ def _are_utc(texts: Sequence[str], length: int) -> bool:
     form = _FORMS.get(length)
     if form is None:
         return False
+    seconds = {text[:_SECOND_CHARS] for text in texts}
+    if len(seconds) <= _FEW_SECONDS:
+        return _are_utc_fractions([text[_SECOND_CHARS:] for text in texts]) and all(map(_is_second, seconds))
     chars = np.frombuffer("".join(texts).encode("ascii", "replace"), np.uint8).reshape(-1, length)
     digits = chars[:, form.digit_places] - _ZERO
     return bool(
@@ -116,6 +121,22 @@ def _are_utc(texts: Sequence[str], length: int) -> bool:
         and (digits[:, _MINUTE] < 6).all()
         and (digits[:, _SECOND] < 6).all()
     ) and all(map(is_day, {text[:_DAY_CHARS] for text in texts}))
+
+
+def _are_utc_fractions(fractions: Sequence[str]) -> bool:
+    """Say whether texts of one length are all `Z`, or all `.` with digits and `Z`."""
+    size, together = len(fractions[0]), "".join(fractions)
+    if size == 1:
+        return together == "Z" * len(fractions)
+    points, marks = together[::size], together[size - 1 :: size]
+    digits = together.replace(".", "").replace("Z", "")
+    return (
+        points == "." * len(fractions)
+        and marks == "Z" * len(fractions)
+        and len(digits) == len(together) - 2 * len(fractions)
+        and digits.isascii()
+        and digits.isdecimal()
+    )
 
 
 class _Form(NamedTuple):

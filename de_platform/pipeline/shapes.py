@@ -196,6 +196,7 @@ _COLUMNS: Mapping[str, Callable[[Sequence[Any]], list[Any]]] = {
     "order_id": lambda rows: [row.order_id for row in rows],
     "client_id": lambda rows: [row.client_id for row in rows],
     "supersedes": lambda rows: [row.supersedes for row in rows],
+    "additional_fields": lambda rows: [row.additional_fields for row in rows],
     "message_id": lambda rows: [row.message_id for row in rows],
     "ingested_at": lambda rows: [row.ingested_at for row in rows],
     "replayed_at": lambda rows: [row.replayed_at for row in rows],

@@ -166,6 +166,7 @@ def test_what_passes_at_a_glance_passes_every_rule_with_the_same_values(
         {"client_id": "trader 7"},
         {"client_id": "t", "supersedes": "s"},
         {"additional_fields": {"desk": "A", "limits": [1, 2]}},
+        {"additional_fields": {"desk": "A", "limit": 1}},
         {"transact_time": "2026-11-20T15:04:59.9+00:00"},
     ],
 )

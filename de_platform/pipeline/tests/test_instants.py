@@ -74,3 +74,13 @@ def test_a_column_is_timely_only_if_every_instant_is() -> None:
     assert are_timely(good, [ARRIVAL] * 3)
     for bad in ("2026-11-20T14:59:59.Z", "2026-11-20T14:59:5Z", "Z.5", "2026-11-20T15:00:01Z"):
         assert not are_timely([*good, bad], [ARRIVAL] * 4)
+
+
+@pytest.mark.parametrize("seconds", [2, 60], ids=["few seconds", "many seconds"])
+@pytest.mark.parametrize(
+    "bad", ["24:00:00.12Z", "14:60:00.12Z", "14:00:60.12Z", "14:00:00.Z1Z", "14:00:00.1.Z", "14:00:00.1٥Z"]
+)
+def test_one_that_is_none_is_found_among_few_and_many_seconds(seconds: int, bad: str) -> None:
+    good = [f"2026-11-19T14:30:{second:02}.{second:02}Z" for second in range(seconds)]
+    assert are_timely(good, [ARRIVAL] * seconds)
+    assert not are_timely([*good, f"2026-11-19T{bad}"], [ARRIVAL] * (seconds + 1))
