@@ -39,7 +39,7 @@ test-e2e-quick: setup ## the same, stopping at the first failure
 	$(PYTEST) tests/e2e -x
 
 test-integration: setup ## run the tests against real engines, which are fetched and started as needed
-	$(PYTEST) -m real_infra -n $(WORKERS) --dist loadgroup
+	$(PYTEST) -m "real_infra and not faults" -n $(WORKERS) --dist loadgroup
 
 test-faults: setup ## take each real engine away for FAULT_SECONDS (default 60)
 	$(PYTEST) tests/e2e/test_engine_faults.py --fault-seconds $(or $(FAULT_SECONDS),60)

@@ -19,6 +19,7 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
     pytest.mark.real_infra,
+    pytest.mark.faults,
     pytest.mark.xdist_group("engine-faults"),
     pytest.mark.asyncio(loop_scope="module"),
 ]

@@ -16,9 +16,9 @@ from tests.helpers.subprocess_harness import SubprocessHarness
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.real_infra, pytest.mark.xdist_group("replicas")]
 
 STAGES = ("normalizer", "persistence", "algos")
-TENANTS = 8
+TENANTS = 6
 """Enough for every partition to have one."""
-FILE_EVENTS = 5_000
+FILE_EVENTS = 2_000
 SETTLE_SECONDS = 120.0
 TIMEOUT_SECONDS = 300.0
 

@@ -155,7 +155,7 @@ def test_delay_holds_each_direction_back(proxy: FaultProxy, client: socket.socke
 def test_client_of_an_absent_target_is_reset(proxy: FaultProxy) -> None:
     with socket.create_server((HOST, 0)) as listener:
         port = listener.getsockname()[1]
-    with FaultProxy(port) as lost, connected(lost) as client, pytest.raises(ConnectionResetError):
+    with FaultProxy(port) as lost, pytest.raises(ConnectionResetError), connected(lost) as client:
         client.recv(1)
 
 
