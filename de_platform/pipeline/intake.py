@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
-from itertools import repeat
 
 import msgspec
 from msgspec import Raw
@@ -235,38 +234,40 @@ def _stamped(
 ) -> list[Message]:
     """Append what a starter adds to the valid events; the other columns are of these alone."""
     assert len(submission.submission_id) <= MAX_SUBMISSION_ID_CHARS, "submission ids are short"
-    common = {
-        Header.TENANT_ID: "",
-        Header.EVENT_TYPE: submission.event_type.value,
-        Header.INGESTION_METHOD: submission.method.value,
-        Header.INGESTED_AT: format_instant(submission.received_at),
-        Header.MESSAGE_ID: "",
-        Header.CHECKED: "",
-    }
+    event_type, method = submission.event_type.value, submission.method.value
+    received_at = format_instant(submission.received_at)
     tail = (
-        f'","ingested_at":"{common[Header.INGESTED_AT]}","event_type":"{common[Header.EVENT_TYPE]}"'
-        f',"ingestion_method":"{common[Header.INGESTION_METHOD]}"'
+        f'","ingested_at":"{received_at}","event_type":"{event_type}","ingestion_method":"{method}"'
         f',"submission_id":{msgspec.json.encode(submission.submission_id).decode()}}}'
     ).encode()
-    tenants = {
-        tenant_id: (_stem(submission, tenant_id), {**common, Header.TENANT_ID: tenant_id})
-        for tenant_id in set(column(decoded.events, "tenant_id"))
-    }
+    tenant_ids = column(decoded.events, "tenant_id")
+    stems: dict[str, str] = {}
+    common_headers: dict[str, dict[str, str]] = {}
+    for tenant_id in set(tenant_ids):
+        stems[tenant_id] = _stem(submission, tenant_id)
+        common_headers[tenant_id] = {
+            Header.TENANT_ID: tenant_id,
+            Header.EVENT_TYPE: event_type,
+            Header.INGESTION_METHOD: method,
+            Header.INGESTED_AT: received_at,
+        }
+    identities = [f"{stems[tenant_id]}.{position}" for tenant_id, position in zip(tenant_ids, positions, strict=True)]
+    values = [
+        b'%b,"message_id":"%b%b' % (raw.rstrip()[:-1], identity.encode(), tail)
+        for raw, identity in zip(raws, identities, strict=True)
+    ]
+    headers = [
+        {**common_headers[tenant_id], Header.MESSAGE_ID: identity, Header.CHECKED: checked}
+        for tenant_id, identity, checked in zip(tenant_ids, identities, decoded.checks, strict=True)
+    ]
+    if origins:
+        for of_event, origin in zip(headers, origins, strict=True):
+            of_event[Header.ORIGIN] = origin
     topic = NORMALIZATION_TOPIC[submission.event_type]
-    messages: list[Message] = []
-    for event, checked, raw, position, origin in zip(
-        decoded.events, decoded.checks, raws, positions, origins or repeat("", len(raws)), strict=True
-    ):
-        stem, common_of_tenant = tenants[event.tenant_id]
-        identity = f"{stem}.{position}"
-        headers = common_of_tenant.copy()
-        headers[Header.MESSAGE_ID] = identity
-        headers[Header.CHECKED] = checked
-        if origin:
-            headers[Header.ORIGIN] = origin
-        value = b'%b,"message_id":"%b%b' % (raw.rstrip()[:-1], identity.encode(), tail)
-        messages.append(Message(topic=topic, key=event.tenant_id, value=value, headers=headers))
-    return messages
+    return [
+        Message(topic=topic, key=tenant_id, value=value, headers=of_event)
+        for tenant_id, value, of_event in zip(tenant_ids, values, headers, strict=True)
+    ]
 
 
 def _stem(submission: Submission, tenant_id: str) -> str:

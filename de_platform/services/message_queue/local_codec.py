@@ -56,9 +56,9 @@ def pack(messages: Sequence[Message], partition_ids: Mapping[str, Sequence[int]]
             target = targets[address] = by_partition.setdefault(ids[number], [])
         target.append(message)
     return [
-        PackedBatch(partition_id, len(part), _encode(part))
+        PackedBatch(partition_id, len(part), _encode(part, values))
         for partition_id, whole in by_partition.items()
-        for part in _parts(whole)
+        for part, values in _parts(whole)
     ]
 
 
@@ -69,9 +69,8 @@ def unpack(payload: bytes, first_offset: int) -> tuple[Record, ...]:
     return tuple(map(Record, offsets, columns.keys, columns.values, _headers(columns)))
 
 
-def _encode(messages: Sequence[Message]) -> bytes:
+def _encode(messages: Sequence[Message], values: list[bytes]) -> bytes:
     keys = [m.key for m in messages]
-    values = [m.value for m in messages]
     headers = [m.headers for m in messages]
     by_name = _transposed(headers)
     if by_name is None:
@@ -102,11 +101,12 @@ def _headers(columns: _Columns) -> Sequence[Mapping[str, str]]:
     return headers
 
 
-def _parts(messages: list[Message]) -> Iterator[list[Message]]:
-    parts = -(-sum(len(m.value) for m in messages) // MAX_BATCH_BYTES)
+def _parts(messages: list[Message]) -> Iterator[tuple[list[Message], list[bytes]]]:
+    values = [m.value for m in messages]
+    parts = -(-sum(map(len, values)) // MAX_BATCH_BYTES)
     if parts <= 1:
-        yield messages
+        yield messages, values
         return
     step = -(-len(messages) // parts)
     for start in range(0, len(messages), step):
-        yield messages[start : start + step]
+        yield messages[start : start + step], values[start : start + step]
