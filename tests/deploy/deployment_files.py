@@ -22,6 +22,9 @@ DEPLOY = ROOT / "deploy"
 COMPOSE = DEPLOY / "docker-compose.yml"
 DEVCONTAINER = ROOT / ".devcontainer"
 OVERLAYS = ("small", "large")
+KUBERNETES = "1.32"
+"""The version whose schemas manifests are checked against."""
+ONLY_FOR_DEMOS = {"generator"}
 
 _VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}")
 

@@ -10,28 +10,21 @@ import pytest
 
 from de_platform.cli.run import DEFAULT_HEALTH_PORT
 from de_platform.config.setting_specs import spec_of
-from de_platform.modules.algos.algos_step import AlgosStep
-from de_platform.modules.archive.step import ArchiveStep
-from de_platform.modules.kafka_starter.main import GROUP
-from de_platform.modules.normalizer.normalizer_step import NormalizerStep
-from de_platform.modules.persistence.step import PersistenceStep
-from de_platform.pipeline.ids import digest
 from de_platform.pipeline.topics import TOPICS
 from de_platform.services.message_queue.interface import DEFAULT_PARTITIONS
-from tests.deploy.deployment_files import DEPLOY, OVERLAYS, invocation, kustomized, long_running_modules
+from tests.deploy.consumer_groups import GROUPS
+from tests.deploy.deployment_files import (
+    DEPLOY,
+    KUBERNETES,
+    ONLY_FOR_DEMOS,
+    OVERLAYS,
+    invocation,
+    kustomized,
+    long_running_modules,
+)
 
 pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl, which renders them, is not here")
 
-KUBERNETES = "1.32"
-ONLY_FOR_DEMOS = {"generator"}
-GROUPS = {
-    "normalizer": NormalizerStep.group,
-    "persistence": PersistenceStep.group,
-    "algos": AlgosStep.group,
-    "archive": ArchiveStep.group,
-    "kafka-starter": GROUP,
-    "stream-ingest": f"stream_ingest-{digest('ingestion_audit', 'data_lake')[:16]}",
-}
 PARTITIONS = {"small": DEFAULT_PARTITIONS, "large": 64}
 
 Resource = dict[str, Any]
